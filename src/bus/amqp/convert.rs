@@ -1,0 +1,213 @@
+//! Messages as AMQP has them: properties and headers, both ways.
+
+use super::super::message::{ATTEMPT, CAME_FROM, CAME_WITH, DIED_IN, HeaderValue, Message, REASON};
+use chrono::DateTime;
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use serde_json::{Value, json};
+
+/// How often a quorum queue has delivered a message before.
+const DELIVERY_COUNT: &str = "x-delivery-count";
+/// What the broker writes and alone can read again: it has no place in a copy.
+const BROKERS_OWN: [&str; 2] = [DELIVERY_COUNT, "x-death"];
+/// Properties travel in one frame, and RabbitMQ's frames hold 128 KiB.
+const MOST_PROPERTIES: usize = 100_000;
+const PERSISTENT: u8 = 2;
+
+/// AMQP's short strings end at 255 bytes; lapin panics beyond.
+pub(super) fn short(text: &str) -> Result<ShortString, String> {
+    ShortString::try_new(text).map_err(|_| format!("a name of {} bytes, where AMQP allows 255", text.len()))
+}
+
+/// A message's properties; refuses what no frame can hold.
+pub(super) fn properties(message: &Message) -> Result<BasicProperties, String> {
+    let headers = headers(message)?;
+    let mut properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
+    if let Some(value) = &message.content_type {
+        properties = properties.with_content_type(short(value)?);
+    }
+    if let Some(value) = &message.content_encoding {
+        properties = properties.with_content_encoding(short(value)?);
+    }
+    if let Some(value) = &message.message_id {
+        properties = properties.with_message_id(short(value)?);
+    }
+    if let Some(value) = &message.correlation_id {
+        properties = properties.with_correlation_id(short(value)?);
+    }
+    if let Some(value) = &message.reply_to {
+        properties = properties.with_reply_to(short(value)?);
+    }
+    if let Some(value) = &message.kind {
+        properties = properties.with_type(short(value)?);
+    }
+    if let Some(value) = &message.app_id {
+        properties = properties.with_app_id(short(value)?);
+    }
+    Ok(properties)
+}
+
+fn headers(message: &Message) -> Result<FieldTable, String> {
+    let mut table = FieldTable::default();
+    let mut size = 0;
+    for (name, value) in message.headers.iter().filter(|(name, _)| !BROKERS_OWN.contains(&name.as_str())) {
+        size += name.len() + 9 + if let HeaderValue::Text(text) = value { text.len() } else { 0 };
+        table.insert(short(name)?, outgoing(value));
+    }
+    match size > MOST_PROPERTIES {
+        true => Err(format!("{size} bytes of headers, where a frame holds {MOST_PROPERTIES}")),
+        false => Ok(table),
+    }
+}
+
+fn outgoing(value: &HeaderValue) -> AMQPValue {
+    match value {
+        HeaderValue::Text(text) => AMQPValue::LongString(text.as_str().into()),
+        HeaderValue::Int(number) => AMQPValue::LongLongInt(*number),
+        HeaderValue::Bool(truth) => AMQPValue::Boolean(*truth),
+        HeaderValue::Float(number) => AMQPValue::Double(*number),
+    }
+}
+
+/// A message as it was sent, and the how-manieth delivery of it this is.
+pub(super) fn message(properties: &BasicProperties, body: Vec<u8>) -> (Message, u32) {
+    let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
+    let mut message = Message {
+        body,
+        content_type: text(properties.content_type()),
+        content_encoding: text(properties.content_encoding()),
+        message_id: text(properties.message_id()),
+        correlation_id: text(properties.correlation_id()),
+        reply_to: text(properties.reply_to()),
+        kind: text(properties.kind()),
+        app_id: text(properties.app_id()),
+        ..Message::default()
+    };
+    if let Some(table) = properties.headers() {
+        message.headers = table.inner().iter().map(|(name, value)| (name.to_string(), incoming(value))).collect();
+    }
+    epitaph(&mut message);
+    let returns = message.int(DELIVERY_COUNT).unwrap_or(0).max(0);
+    let first = message.int(ATTEMPT).unwrap_or(1).max(1);
+    message.headers.remove(DELIVERY_COUNT);
+    (message, u32::try_from(first.saturating_add(returns)).unwrap_or(u32::MAX))
+}
+
+/// A message that the broker buried, having come back too often, tells of it in our headers like one that was rejected.
+fn epitaph(message: &mut Message) {
+    let names =
+        [("x-first-death-reason", REASON), ("x-first-death-queue", DIED_IN), ("x-first-death-exchange", CAME_FROM)];
+    if message.text(REASON).is_some() || message.text(names[0].0).is_none() {
+        return;
+    }
+    for (brokers, ours) in names {
+        if let Some(value) = message.headers.get(brokers).cloned() {
+            message.headers.insert(ours.into(), value);
+        }
+    }
+    let deaths: Value = message.text("x-death").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    if let Some(key) = deaths.pointer("/0/routing-keys/0").and_then(Value::as_str) {
+        message.headers.insert(CAME_WITH.into(), HeaderValue::Text(key.into()));
+    }
+}
+
+fn incoming(value: &AMQPValue) -> HeaderValue {
+    match readable(value) {
+        Value::Bool(truth) => HeaderValue::Bool(truth),
+        Value::String(text) => HeaderValue::Text(text),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => HeaderValue::Int(whole),
+            (None, Some(float)) => HeaderValue::Float(float),
+            (None, None) => HeaderValue::Text(number.to_string()),
+        },
+        other => HeaderValue::Text(other.to_string()),
+    }
+}
+
+/// Any AMQP value as JSON, which people and tools can read.
+fn readable(value: &AMQPValue) -> Value {
+    match value {
+        AMQPValue::Boolean(truth) => json!(truth),
+        AMQPValue::ShortShortInt(number) => json!(number),
+        AMQPValue::ShortShortUInt(number) => json!(number),
+        AMQPValue::ShortInt(number) => json!(number),
+        AMQPValue::ShortUInt(number) => json!(number),
+        AMQPValue::LongInt(number) => json!(number),
+        AMQPValue::LongUInt(number) => json!(number),
+        AMQPValue::LongLongInt(number) => json!(number),
+        AMQPValue::Float(number) => json!(number),
+        AMQPValue::Double(number) => json!(number),
+        AMQPValue::DecimalValue(number) => json!(f64::from(number.value) / 10f64.powi(i32::from(number.scale))),
+        AMQPValue::ShortString(text) => json!(text.as_str()),
+        AMQPValue::LongString(text) => json!(String::from_utf8_lossy(text.as_bytes())),
+        AMQPValue::FieldArray(values) => values.as_slice().iter().map(readable).collect(),
+        AMQPValue::Timestamp(seconds) => json!(moment(*seconds)),
+        AMQPValue::FieldTable(table) => {
+            table.inner().iter().map(|(name, value)| (name.to_string(), readable(value))).collect()
+        }
+        AMQPValue::ByteArray(bytes) => json!(hex::encode(bytes.as_slice())),
+        AMQPValue::Void => Value::Null,
+    }
+}
+
+fn moment(seconds: u64) -> String {
+    let known = i64::try_from(seconds).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    known.map_or(seconds.to_string(), |moment| moment.to_rfc3339())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use lapin::types::FieldArray;
+
+    fn full() -> Message {
+        Message {
+            content_encoding: Some("gzip".into()),
+            correlation_id: Some("c".into()),
+            reply_to: Some("answers".into()),
+            app_id: Some("oat".into()),
+            ..Message::new("text/plain", b"body".to_vec())
+        }
+        .id("m")
+        .kind("task")
+        .header("text", HeaderValue::Text("grüezi".into()))
+        .header("int", HeaderValue::Int(-3))
+        .header("bool", HeaderValue::Bool(true))
+        .header("float", HeaderValue::Float(2.0))
+    }
+
+    #[test]
+    fn a_message_comes_back_as_it_was_sent() {
+        let sent = full();
+        let (received, attempt) = message(&properties(&sent).unwrap(), sent.body.clone());
+        assert_eq!((received, attempt), (sent, 1));
+    }
+
+    #[test]
+    fn returns_and_retries_both_count_as_attempts() {
+        let mut table = FieldTable::default();
+        table.insert(DELIVERY_COUNT.into(), AMQPValue::LongInt(2));
+        table.insert(ATTEMPT.into(), AMQPValue::LongLongInt(4));
+        let (message, attempt) = message(&BasicProperties::default().with_headers(table), Vec::new());
+        assert_eq!((attempt, message.int(ATTEMPT), message.int(DELIVERY_COUNT)), (6, Some(4), None));
+    }
+
+    #[test]
+    fn unknown_kinds_of_headers_become_readable_text() {
+        let mut death = FieldTable::default();
+        death.insert("count".into(), AMQPValue::LongLongInt(1));
+        death.insert("time".into(), AMQPValue::Timestamp(0));
+        let array = FieldArray::from(vec![AMQPValue::FieldTable(death)]);
+        let HeaderValue::Text(text) = incoming(&AMQPValue::FieldArray(array)) else { panic!("not a text") };
+        assert_eq!(text, r#"[{"count":1,"time":"1970-01-01T00:00:00+00:00"}]"#);
+    }
+
+    #[test]
+    fn what_no_frame_can_hold_is_refused() {
+        let long = "x".repeat(300);
+        assert!(properties(&full().id(long.clone())).is_err());
+        assert!(properties(&full().header(&long, HeaderValue::Bool(true))).is_err());
+        assert!(properties(&full().header("big", HeaderValue::Text("x".repeat(200_000)))).is_err());
+    }
+}

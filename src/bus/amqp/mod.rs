@@ -1,0 +1,37 @@
+//! The bus over RabbitMQ, by lapin. What each part is for:
+//!
+//! * a [`Session`](session::Session) is one AMQP connection while it lasts; it is never repaired, only replaced;
+//! * a [`Link`](link::Link) always has the latest session: its supervisor replaces a lost one, with its topology;
+//! * a [`Connection`] is two links, so that an alarm of the broker, which stops whoever publishes, stops no acks;
+//!   they live on a small runtime of their own, so that heartbeats go out whatever the program is busy with.
+//!
+//! lapin's own recovery is not used: it doubles bindings and leaves dead channels behind. Nothing awaits lapin
+//! without a time-out or an eye on the session: some of its futures never end when the connection does.
+
+mod connection;
+mod consumer;
+mod convert;
+mod failure;
+mod link;
+mod news;
+mod plan;
+mod publisher;
+mod receipt;
+mod session;
+mod socket;
+mod url;
+
+pub use connection::Connection;
+pub use consumer::Consumer;
+pub use publisher::Publisher;
+pub use receipt::Receipt;
+pub(crate) use url::mask;
+
+use std::time::Duration;
+
+/// One attempt to connect: the socket, TLS and AMQP's greetings.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// One question to the broker. A quorum queue may elect a leader before it answers.
+const ANSWER: Duration = Duration::from_secs(15);
+/// Saying goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);

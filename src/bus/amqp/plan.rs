@@ -1,0 +1,194 @@
+//! What every session of a connection is built from: where to, who we are, and what has to be declared there.
+
+use super::super::{Error, Options, Queue, Topology, matches};
+use super::convert::short;
+use super::failure::Trouble;
+use super::link::Role;
+use super::news::News;
+use super::session::Session;
+use super::{socket, url};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::tcp::RustlsConnector;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{Channel, ExchangeKind};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// How long RabbitMQ may take to tell everybody that a queue is gone.
+const DELETION: Duration = Duration::from_secs(1);
+
+/// The plan of a connection.
+pub(super) struct Plan {
+    pub uri: AMQPUri,
+    /// The URL as it may be shown.
+    pub shown: String,
+    pub name: String,
+    pub trusted: Option<Arc<RustlsConnector>>,
+    pub runtime: Handle,
+    pub closing: CancellationToken,
+    pub news: News,
+    topology: RwLock<Topology>,
+    /// Two links that declare the same quorum queue at once would race.
+    declaring: Mutex<()>,
+}
+
+impl Plan {
+    /// Everything that can be wrong before anybody is asked is found here.
+    pub fn new(text: &str, topology: Topology, options: &Options, runtime: Handle) -> Result<Plan, Error> {
+        let uri = url::parse(text, options)?;
+        let trusted = match uri.scheme {
+            AMQPScheme::AMQP => None,
+            AMQPScheme::AMQPS => Some(Arc::new(socket::trust(text, options)?)),
+        };
+        Ok(Plan {
+            uri,
+            shown: url::mask(text),
+            name: options.name.clone(),
+            trusted,
+            runtime,
+            closing: CancellationToken::new(),
+            news: News::default(),
+            topology: RwLock::new(topology),
+            declaring: Mutex::default(),
+        })
+    }
+
+    /// A session with the topology declared.
+    pub async fn open(&self, role: Role, limit: Duration) -> Result<Session, Trouble> {
+        let session = Session::open(self, role, limit.min(url::patience(&self.uri))).await?;
+        match self.restore(&session).await {
+            Ok(()) => Ok(session),
+            Err(trouble) => {
+                session.cut();
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Declares all that this connection ever declared.
+    pub async fn restore(&self, session: &Session) -> Result<(), Trouble> {
+        let topology = self.topology();
+        self.declare(session, &topology).await
+    }
+
+    /// The same after somebody deleted a part of it. A quorum queue that is declared again within milliseconds keeps the
+    /// consumers of its predecessor on RabbitMQ 3.10 and delivers to them what never arrives: so first let the broker
+    /// tell all of them.
+    pub async fn replant(&self, session: &Session) -> Result<(), Trouble> {
+        tracing::warn!("A queue or exchange was deleted on {}. Declaring it anew...", self.shown);
+        tokio::time::sleep(DELETION).await;
+        self.restore(session).await
+    }
+
+    /// Declares `topology`.
+    pub async fn declare(&self, session: &Session, topology: &Topology) -> Result<(), Trouble> {
+        let _turn = self.declaring.lock().await;
+        if topology.exchanges.is_empty() && topology.queues.is_empty() {
+            return Ok(());
+        }
+        let channel = session.channel().await.map_err(|failure| failure.about("a channel", &self.shown))?;
+        for exchange in topology.exchanges.iter().filter(|exchange| !exchange.name.is_empty()) {
+            let kind = ExchangeKind::Custom(exchange.kind.name().into());
+            let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
+            let declared = channel.exchange_declare(self.name(&exchange.name)?, kind, durable, FieldTable::default());
+            let what = format!("exchange {:?}", exchange.name);
+            session.ask(declared).await.map_err(|failure| failure.about(&what, &self.shown))?;
+        }
+        for queue in &topology.queues {
+            self.declare_queue(session, &channel, queue).await?;
+        }
+        // Dropping the channel closes it.
+        Ok(())
+    }
+
+    async fn declare_queue(&self, session: &Session, channel: &Channel, queue: &Queue) -> Result<(), Trouble> {
+        let name = self.name(&queue.name)?;
+        let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+        let what = format!("queue {:?}", queue.name);
+        let declared = channel.queue_declare(name.clone(), durable, self.arguments(queue)?);
+        session.ask(declared).await.map_err(|failure| failure.about(&what, &self.shown))?;
+        for binding in queue.bindings.iter().filter(|binding| !binding.exchange.is_empty()) {
+            let (exchange, key) = (self.name(&binding.exchange)?, self.name(&binding.key)?);
+            let bound =
+                channel.queue_bind(name.clone(), exchange, key, QueueBindOptions::default(), FieldTable::default());
+            let what = format!("exchange {:?}", binding.exchange);
+            session.ask(bound).await.map_err(|failure| failure.about(&what, &self.shown))?;
+        }
+        Ok(())
+    }
+
+    /// At-least-once dead-lettering needs `reject-publish`; a limit of -1 means "none" on one version of RabbitMQ and
+    /// "dead at the first return" on another, so no limit is no argument.
+    fn arguments(&self, queue: &Queue) -> Result<FieldTable, Trouble> {
+        let text = |value: &str| AMQPValue::LongString(value.into());
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), text("quorum"));
+        if let Some(dead) = &queue.dead_letter {
+            arguments.insert("x-dead-letter-exchange".into(), text(&dead.exchange));
+            arguments.insert("x-dead-letter-routing-key".into(), text(&dead.key));
+            arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+            arguments.insert("x-overflow".into(), text("reject-publish"));
+        }
+        if let Some(limit) = queue.delivery_limit {
+            arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(i64::from(limit)));
+        }
+        Ok(arguments)
+    }
+
+    /// A name as AMQP takes it.
+    pub fn name(&self, name: &str) -> Result<ShortString, Trouble> {
+        short(name).map_err(|why| Trouble::lasting(Error::Refused { url: self.shown.clone(), why }))
+    }
+
+    /// Remembers what was declared, to be declared again after every reconnection.
+    pub fn remember(&self, more: &Topology) {
+        let mut topology = self.topology.write().unwrap_or_else(PoisonError::into_inner);
+        for exchange in &more.exchanges {
+            topology.exchanges.retain(|known| known.name != exchange.name);
+            topology.exchanges.push(exchange.clone());
+        }
+        for queue in &more.queues {
+            topology.queues.retain(|known| known.name != queue.name);
+            topology.queues.push(queue.clone());
+        }
+    }
+
+    /// All that this connection declares.
+    fn topology(&self) -> Topology {
+        self.topology.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The queue of this name, if it is one of ours.
+    pub fn queue(&self, name: &str) -> Option<Queue> {
+        self.topology().queues.into_iter().find(|queue| queue.name == name)
+    }
+
+    /// Whether, with all that we declared in place, a message would find a queue.
+    pub fn routes(&self, exchange: &str, key: &str) -> bool {
+        let topology = self.topology();
+        if exchange.is_empty() {
+            return topology.queues.iter().any(|queue| queue.name == key);
+        }
+        let Some(kind) = topology.exchanges.iter().find(|known| known.name == exchange).map(|known| known.kind) else {
+            return false;
+        };
+        let mut bindings = topology.queues.iter().flat_map(|queue| &queue.bindings);
+        bindings.any(|binding| binding.exchange == exchange && matches(kind, &binding.key, key))
+    }
+
+    /// Nobody said anything within `limit`.
+    pub fn silent(&self, limit: Duration) -> Trouble {
+        let why = format!("no answer within {:.1} s", limit.as_secs_f64());
+        Trouble::passing(Error::Unreachable { url: self.shown.clone(), why })
+    }
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("url", &self.shown).field("name", &self.name).finish_non_exhaustive()
+    }
+}

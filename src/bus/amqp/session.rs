@@ -1,0 +1,156 @@
+//! One AMQP connection while it lasts. It is never repaired: whoever finds it ailing calls [`Session::fail`], and the
+//! supervisor of its link replaces it.
+
+use super::failure::{Failure, Trouble};
+use super::link::Role;
+use super::plan::Plan;
+use super::socket::{self, Cutter};
+use super::{ANSWER, GOODBYE};
+use async_rs::TokioRuntime;
+use lapin::options::ConfirmSelectOptions;
+use lapin::{Channel, ConnectionProperties};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// lapin tells nobody who is not asking; this is how often we ask.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// One AMQP connection.
+pub(super) struct Session {
+    connection: lapin::Connection,
+    cutter: Cutter,
+    broken: CancellationToken,
+    why: OnceLock<String>,
+    /// Channels in confirm mode on which nothing is under way.
+    idle: Mutex<Vec<Channel>>,
+}
+
+impl Session {
+    /// Connects, within `limit`.
+    pub async fn open(plan: &Plan, role: Role, limit: Duration) -> Result<Session, Trouble> {
+        let properties =
+            ConnectionProperties::default().with_connection_name(format!("{} {role}", plan.name).as_str().into());
+        let runtime = TokioRuntime::tokio_with_handle(plan.runtime.clone());
+        let cutter = Cutter::default();
+        let (trusted, held) = (plan.trusted.clone(), cutter.clone());
+        let connect = async move |uri, runtime| {
+            socket::connect(&uri, &runtime, trusted.as_deref(), limit, &held).await.map_err(lapin::Error::from)
+        };
+        let connecting = lapin::Connection::connector(plan.uri.clone(), runtime, connect, properties);
+        match timeout(limit, connecting).await {
+            Ok(Ok(connection)) => Ok(Session::new(connection, cutter)),
+            Ok(Err(error)) => {
+                cutter.cut();
+                Err(Trouble::connecting(&error, &plan.shown))
+            }
+            Err(_) => {
+                cutter.cut();
+                Err(plan.silent(limit))
+            }
+        }
+    }
+
+    fn new(connection: lapin::Connection, cutter: Cutter) -> Session {
+        Session { connection, cutter, broken: CancellationToken::new(), why: OnceLock::new(), idle: Mutex::default() }
+    }
+
+    /// Whether nobody has found anything wrong with it.
+    pub fn alive(&self) -> bool {
+        !self.broken.is_cancelled() && self.connection.status().connected()
+    }
+
+    /// Gives it up: everything that waits for it stops waiting, and it will be replaced.
+    pub fn fail(&self, why: &str) {
+        // The first reason is the cause; what follows are its consequences.
+        let _ = self.why.set(why.to_owned());
+        self.broken.cancel();
+    }
+
+    /// Returns when it has ended, with the reason as far as it is known.
+    pub async fn ended(&self) -> &str {
+        while self.alive() {
+            tokio::select! {
+                () = self.broken.cancelled() => {}
+                () = sleep(LOOK) => {}
+            }
+        }
+        self.fail("the connection was closed");
+        self.why.get().map_or("", String::as_str)
+    }
+
+    /// Ends it without a word.
+    pub fn cut(&self) {
+        self.fail("the connection was cut");
+        self.cutter.cut();
+    }
+
+    /// Ends it politely.
+    pub async fn close(&self) {
+        // Politeness is all that a failure would cost.
+        let _ = timeout(GOODBYE, self.connection.close(200, "OK".into())).await;
+        self.cut();
+    }
+
+    /// The result of `call`, unless the session ends before: lapin's futures may then stay pending for ever.
+    pub async fn during<T>(&self, call: impl Future<Output = lapin::Result<T>>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            result = call => result.map_err(|error| self.judge(error.into())),
+            () = self.broken.cancelled() => Err(Failure::Lost(self.why.get().cloned().unwrap_or_default())),
+        }
+    }
+
+    /// The same for a question that the broker answers promptly; if it does not, the session is given up.
+    pub async fn ask<T>(&self, call: impl Future<Output = lapin::Result<T>>) -> Result<T, Failure> {
+        match timeout(ANSWER, self.during(call)).await {
+            Ok(result) => result,
+            Err(_) => {
+                Err(self.judge(Failure::Lost(format!("no answer from the broker within {} s", ANSWER.as_secs()))))
+            }
+        }
+    }
+
+    fn judge(&self, failure: Failure) -> Failure {
+        if !failure.spares_the_session() {
+            self.fail(failure.why());
+        }
+        failure
+    }
+
+    /// A new channel.
+    pub async fn channel(&self) -> Result<Channel, Failure> {
+        self.ask(self.connection.create_channel()).await
+    }
+
+    /// A channel in confirm mode that nobody else uses, an idle one if there is one.
+    pub async fn confirming(&self) -> Result<Channel, Failure> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(channel) = idle {
+            return Ok(channel);
+        }
+        let channel = self.channel().await?;
+        self.ask(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok(channel)
+    }
+
+    /// Takes back a channel on which everything has been confirmed.
+    pub fn put_back(&self, channel: Channel) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+    }
+
+    /// Waits while the broker asks publishers to pause. What is handed to lapin in a pause would be sent after it, long
+    /// after its publisher gave up and tried again.
+    pub async fn unblocked(&self) {
+        while self.alive() && self.connection.status().blocked() {
+            sleep(LOOK).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("alive", &self.alive()).finish_non_exhaustive()
+    }
+}

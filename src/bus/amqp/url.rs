@@ -1,0 +1,100 @@
+//! The URL of a broker: read once, and never shown with its password.
+
+use super::super::{Error, Options};
+use lapin::uri::AMQPUri;
+use std::time::Duration;
+
+/// A URL as it may be shown: the password is starred, the query is left out.
+///
+/// It works on any text, because a URL that cannot be parsed is the one most likely to be shown.
+pub(crate) fn mask(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let (user, place) = match rest.rsplit_once('@') {
+        Some((login, place)) => (Some(login.split(':').next().unwrap_or_default()), place),
+        None => (None, rest),
+    };
+    let place = place.split(['?', '#']).next().unwrap_or_default();
+    match user {
+        Some(user) => format!("{scheme}{user}:***@{place}"),
+        None => format!("{scheme}{place}"),
+    }
+}
+
+/// What the URL says, with the defaults filled in.
+pub(super) fn parse(url: &str, options: &Options) -> Result<AMQPUri, Error> {
+    let wrong = |why: String| Error::Url { url: mask(url), why };
+    let parsed = url::Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+    let mut uri: AMQPUri =
+        url.parse().map_err(|_| wrong("not an AMQP URL: expected amqp://user:password@host:port/vhost".into()))?;
+    match parsed.host() {
+        // lapin takes any address in brackets for `localhost`.
+        Some(url::Host::Ipv6(address)) => uri.authority.host = address.to_string(),
+        Some(_) if !uri.authority.host.is_empty() => {}
+        _ => uri.authority.host = "localhost".into(),
+    }
+    // AMQP knows a vhost with the empty name; who writes `amqp://host/` means the default one.
+    if uri.vhost.is_empty() {
+        uri.vhost = "/".into();
+    }
+    let heartbeat = u16::try_from(options.heartbeat.as_secs()).unwrap_or(u16::MAX);
+    uri.query.heartbeat.get_or_insert(heartbeat);
+    Ok(uri)
+}
+
+/// How long one attempt to connect may take, unless the URL says otherwise.
+pub(super) fn patience(uri: &AMQPUri) -> Duration {
+    uri.query.connection_timeout.map_or(super::HANDSHAKE, Duration::from_millis)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_url_never_holds_its_password() {
+        let table = [
+            ("amqp://user:secret@host:5672/%2f", "amqp://user:***@host:5672/%2f"),
+            ("amqps://user:se@cr:et/secret@host", "amqps://user:***@host"),
+            ("amqp://host/oat?password=secret", "amqp://host/oat"),
+            ("user:secret@host", "user:***@host"),
+            ("amqp://user@host", "amqp://user:***@host"),
+            ("amqp://localhost//", "amqp://localhost//"),
+        ];
+        for (url, shown) in table {
+            assert_eq!(mask(url), shown);
+        }
+    }
+
+    #[test]
+    fn an_empty_path_is_the_default_vhost() {
+        for (url, vhost) in [
+            ("amqp://h:5672", "/"),
+            ("amqp://h:5672/", "/"),
+            ("amqp://h:5672//", "/"),
+            ("amqp://h:5672/%2f", "/"),
+            ("amqp://h:5672/oat", "oat"),
+        ] {
+            assert_eq!(parse(url, &Options::default()).unwrap().vhost, vhost, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_url_wins_over_the_options() {
+        let uri = parse("amqp://u:p%40@[::1]:5673/?heartbeat=7", &Options::default()).unwrap();
+        assert_eq!((uri.query.heartbeat, uri.authority.host.as_str(), uri.authority.port), (Some(7), "::1", 5673));
+        assert_eq!(uri.authority.userinfo.password, "p@");
+        assert_eq!(parse("amqp:///oat", &Options::default()).unwrap().query.heartbeat, Some(10));
+    }
+
+    #[test]
+    fn a_bad_url_is_refused_without_its_password() {
+        for url in ["amqp://user:secret@host:port/", "amqp://user:secret@host/?heartbeat=often"] {
+            let error = parse(url, &Options::default()).unwrap_err().to_string();
+            assert!(error.contains("user:***@host") && !error.contains("secret"), "{error}");
+        }
+    }
+}

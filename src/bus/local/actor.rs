@@ -1,0 +1,307 @@
+//! The thread that owns the file. It sleeps until there is work; while a consumer waits it also looks whether another
+//! process has committed something, which costs microseconds, and now and then whether somebody has died.
+
+use super::super::Error;
+use super::clients::{Client, Dead};
+use super::file::{self, Failure};
+use super::group::{Done, Group, Owed, say_goodbye};
+use super::takers::Takers;
+use super::work::{Answer, Command, Door, Work};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Between two looks for the commits of others, while a consumer waits: half of it is the usual latency.
+const POLL: Duration = Duration::from_millis(2);
+/// The same after a second without any: idle processes should cost nothing that anybody notices.
+const DOZE: Duration = Duration::from_millis(8);
+const RESTLESS: Duration = Duration::from_secs(1);
+/// Between two looks for the dead.
+const LOOK: Duration = Duration::from_millis(100);
+/// After a failure that was nobody's fault, such as a full disk.
+const RETRY: Duration = Duration::from_millis(100);
+/// More work than this waits for the next transaction.
+const GROUP: usize = 512;
+
+/// All that one connection is, apart from its handles.
+#[derive(Debug)]
+pub(super) struct Actor {
+    db: Connection,
+    path: PathBuf,
+    client: Client,
+    commands: Receiver<Command>,
+    door: Door,
+    takers: Takers,
+    owed: Owed,
+    dead: Vec<Dead>,
+    /// `data_version` of the last look: it changes when others commit.
+    version: i64,
+    next_look: Instant,
+    /// When something was committed last.
+    busy: Instant,
+    /// After a failure: not before then, unless there is new work.
+    pause: Instant,
+    /// Something changed after the last claims were made.
+    hungry: bool,
+    closing: Option<Option<oneshot::Sender<Answer>>>,
+}
+
+impl Actor {
+    /// Opens the file and puts this client on its list.
+    pub fn open(path: &Path, name: &str, commands: Receiver<Command>, door: Door) -> Result<Actor, Error> {
+        let open = || {
+            let (db, path) = file::open(path)?;
+            let client = Client::join(&db, &path, name)?;
+            Ok((db, path, client))
+        };
+        let (db, path, client) = open().map_err(|failure: Failure| failure.into_error(path))?;
+        let now = Instant::now();
+        let (takers, owed) = (Takers::default(), Owed::default());
+        let (dead, version, hungry, closing) = (Vec::new(), -1, false, None);
+        Ok(Actor {
+            db,
+            path,
+            client,
+            commands,
+            door,
+            takers,
+            owed,
+            dead,
+            version,
+            next_look: now,
+            busy: now,
+            pause: now,
+            hungry,
+            closing,
+        })
+    }
+
+    /// Works until it is told to stop or nobody holds a handle any more.
+    pub fn run(mut self) {
+        while self.closing.is_none() {
+            let Some(batch) = self.next_batch() else { break };
+            self.look_around(&batch);
+            if !batch.is_empty() || self.is_due() {
+                self.commit(batch);
+            }
+        }
+        self.goodbye();
+    }
+
+    /// Everything that waits, or nothing when it is time to look up; `None` when the last handle is gone.
+    fn next_batch(&mut self) -> Option<Vec<Command>> {
+        let first = match self.patience() {
+            None => Some(self.commands.recv().ok()?),
+            Some(patience) => match self.commands.recv_timeout(patience) {
+                Ok(command) => Some(command),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return None,
+            },
+        };
+        let mut batch = Vec::new();
+        let mut next = first;
+        while let Some(command) = next {
+            batch.extend(self.take_in(command));
+            next = if batch.len() < GROUP && self.closing.is_none() { self.commands.try_recv().ok() } else { None };
+        }
+        Some(batch)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let pause = self.pause.saturating_duration_since(Instant::now());
+        match () {
+            () if self.hungry || !self.owed.is_empty() || !self.dead.is_empty() => Some(pause),
+            () if self.takers.any_waits() => Some(pause.max(if self.busy.elapsed() < RESTLESS { POLL } else { DOZE })),
+            () => None,
+        }
+    }
+
+    /// What is true in memory from the moment it is said, whatever the file will answer.
+    fn take_in(&mut self, command: Command) -> Option<Command> {
+        match &command.work {
+            Work::Settle { id, .. } => self.takers.release(*id),
+            Work::GiveBack { id } => self.owe(*id, true),
+            Work::Cancel { consumer, unread } => {
+                self.takers.remove(*consumer);
+                self.owed.leavers.insert(*consumer);
+                unread.iter().for_each(|id| self.owe(*id, false));
+            }
+            Work::Close => {
+                self.closing = Some(command.reply);
+                return None;
+            }
+            Work::Declare(_) | Work::Publish { .. } | Work::Consume { .. } | Work::Look { .. } => {}
+        }
+        Some(command)
+    }
+
+    fn owe(&mut self, message: i64, counted: bool) {
+        self.takers.release(message);
+        self.owed.returns.insert(message, counted);
+    }
+
+    /// Looks for the dead: in time for consumers that wait, and at once for who wants to know the depth.
+    fn look_around(&mut self, batch: &[Command]) {
+        let asked = batch.iter().any(|command| matches!(command.work, Work::Look { .. }));
+        if !asked && (Instant::now() < self.next_look || !self.takers.any_waits()) {
+            return;
+        }
+        self.next_look = Instant::now() + LOOK;
+        match self.client.look_around(&self.db) {
+            Ok((dead, listed)) => {
+                let news =
+                    dead.into_iter().filter(|new| self.dead.iter().all(|old| old.id != new.id)).collect::<Vec<_>>();
+                self.dead.extend(news);
+                if !listed {
+                    self.relist();
+                }
+            }
+            Err(failure) => tracing::debug!(?failure, "cannot look for dead clients of the bus file"),
+        }
+    }
+
+    /// Somebody took this client for dead, which only happens if its lock file was deleted by hand.
+    fn relist(&mut self) {
+        tracing::warn!(path = %self.path.display(), "the lock file of this program was deleted; its deliveries went to others");
+        if let Err(failure) = self.client.relist(&self.db) {
+            tracing::warn!(?failure, "cannot put this client back on the list of the bus file");
+        }
+    }
+
+    /// Whether a transaction is worth its while although nobody asked for one.
+    fn is_due(&mut self) -> bool {
+        if Instant::now() < self.pause {
+            return false;
+        }
+        self.hungry || !self.owed.is_empty() || !self.dead.is_empty() || self.has_news().unwrap_or(false)
+    }
+
+    /// Whether others have committed something that a consumer here waits for.
+    fn has_news(&mut self) -> Result<bool, Failure> {
+        let version = self.db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if version == self.version {
+            return Ok(false);
+        }
+        for queue in self.takers.wanted().into_keys() {
+            if super::claims::any_ready(&self.db, queue)? {
+                return Ok(true);
+            }
+        }
+        // Only now: a look that failed, or led to a claim that may fail, is repeated.
+        self.version = version;
+        Ok(false)
+    }
+
+    /// If the group as a whole fails, each piece gets its own chance: one message that does not fit on the disk must
+    /// not keep the others from being acknowledged.
+    fn commit(&mut self, batch: Vec<Command>) {
+        let Actor { db, client, dead, owed, takers, .. } = self;
+        match (Group { db, client, batch: &batch, dead, owed, takers }).commit() {
+            Ok(done) => self.finish(batch, done),
+            Err(_) if batch.len() > 1 => batch.into_iter().for_each(|command| self.commit(vec![command])),
+            Err(failure) => self.fail(batch, failure),
+        }
+    }
+
+    fn finish(&mut self, batch: Vec<Command>, done: Done) {
+        self.busy = Instant::now();
+        self.owed = Owed::default();
+        self.hungry = !done.takers.is_empty();
+        self.dead.drain(..).for_each(Dead::forget);
+        for (queue, parcel) in done.claimed {
+            if let Err(gone) = self.takers.hand_out(queue, parcel) {
+                self.owed.returns.insert(gone.message, false);
+                self.owed.leavers.extend(gone.consumer);
+            }
+        }
+        for taker in done.takers {
+            // Its consumer may have gone while it was being registered, and said so in the same batch.
+            match taker.parcels.is_closed() {
+                true => drop(self.owed.leavers.insert(taker.id)),
+                false => self.takers.add(taker),
+            }
+        }
+        for (command, outcome) in batch.into_iter().zip(done.answers) {
+            self.reply(command, outcome);
+        }
+    }
+
+    fn fail(&mut self, batch: Vec<Command>, failure: Failure) {
+        self.pause = Instant::now() + RETRY;
+        let Some(command) = batch.into_iter().next() else {
+            return tracing::warn!(why = %failure.into_error(&self.path), "the bus file does not take changes; trying again");
+        };
+        if let Work::Settle { id, .. } = command.work {
+            self.owed.returns.insert(id, true);
+        }
+        self.reply(command, Err(failure));
+    }
+
+    fn reply(&self, command: Command, outcome: Result<Option<super::super::Depth>, Failure>) {
+        if let Some(reply) = command.reply {
+            reply.send(outcome.map_err(|failure| failure.into_error(&self.path))).ok();
+        }
+    }
+
+    /// Whatever is still out goes back. The reply comes when the file is closed.
+    fn goodbye(self) {
+        self.door.shut();
+        drop((self.takers, self.commands));
+        let outcome = say_goodbye(&self.db, &self.client, &self.owed);
+        drop(self.db);
+        match outcome {
+            Ok(()) => self.client.leave(),
+            Err(failure) => tracing::warn!(?failure, "left the bus file without a goodbye; others will clear up"),
+        }
+        if let Some(reply) = self.closing.flatten() {
+            reply.send(Ok(None)).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::super::{Message, Queue, Topology};
+    use super::super::work::Line;
+    use super::*;
+
+    fn publish(bytes: usize) -> Work {
+        let message = Message { body: vec![7; bytes], ..Message::default() };
+        Work::Publish { exchange: String::new(), key: "work".into(), message }
+    }
+
+    /// All of it in one group, and the answers.
+    fn commit(actor: &mut Actor, works: Vec<Work>) -> Vec<Answer> {
+        let (batch, answers): (Vec<_>, Vec<_>) = works
+            .into_iter()
+            .map(|work| {
+                let (reply, answer) = oneshot::channel();
+                (Command { work, reply: Some(reply) }, answer)
+            })
+            .unzip();
+        actor.commit(batch);
+        answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_does_not_fit_on_the_disk_fails_alone_and_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, commands) = std::sync::mpsc::channel();
+        let (_line, door) = Line::new(sender);
+        let mut actor = Actor::open(&folder.path().join("bus.db"), "test", commands, door).unwrap();
+        let topology = Topology { exchanges: vec![], queues: vec![Queue::new("work")] };
+        commit(&mut actor, vec![Work::Declare(topology)]).remove(0).unwrap();
+        // A disk with a megabyte to spare, as far as SQLite can tell.
+        actor.db.execute_batch("PRAGMA max_page_count = 256").unwrap();
+        let mut answers = commit(&mut actor, vec![publish(10), publish(4 << 20), publish(20)]);
+        assert!(answers.pop().unwrap().is_ok() && answers.remove(0).is_ok());
+        let why = answers.remove(0).unwrap_err().to_string();
+        assert!(why.contains("bus.db: the disk is full"), "{why}");
+        let depth = commit(&mut actor, vec![Work::Look { queue: "work".into() }]).remove(0).unwrap().unwrap();
+        assert_eq!(depth.ready, 2);
+        actor.goodbye();
+    }
+}

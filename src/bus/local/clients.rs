@@ -1,0 +1,207 @@
+//! Who is alive. Every connection keeps the lock of a file of its own, in a folder beside the bus file, and the
+//! kernel lets go of it when the process dies, however it dies. Whoever gets that lock may bury the dead.
+//!
+//! The order makes it safe: a lock is held before its client is listed, and a listed client is dead only for
+//! somebody who holds its lock or finds it gone. Names are never used twice.
+
+use super::file::Failure;
+use rusqlite::{Connection, params};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Error, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// This connection as others see it. Dropping it lets go of the lock.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// Its number in the file, never used twice.
+    pub id: i64,
+    name: String,
+    lock: PathBuf,
+    _held: File,
+}
+
+/// A client that has died, and the right to clear up after it.
+#[derive(Debug)]
+pub(super) struct Dead {
+    pub id: i64,
+    lock: PathBuf,
+    _held: Option<File>,
+}
+
+impl Client {
+    /// Takes a lock, then a number.
+    pub fn join(db: &Connection, path: &Path, name: &str) -> Result<Client, Failure> {
+        let folder = folder(path);
+        let trouble = |error| Failure::Unfit(format!("{} cannot be used: {error}", folder.display()));
+        let (lock, held) = new_lock(&folder).map_err(trouble)?;
+        sweep(db, &folder);
+        let id = list(db, None, &lock, name)?;
+        Ok(Client { id, name: name.into(), lock, _held: held })
+    }
+
+    /// The same client, listed again with a new lock, after somebody deleted the old one.
+    pub fn relist(&mut self, db: &Connection) -> Result<(), Failure> {
+        let folder = self.lock.parent().unwrap_or(Path::new("."));
+        (self.lock, self._held) = new_lock(folder).map_err(|error| Failure::Unfit(error.to_string()))?;
+        list(db, Some(self.id), &self.lock, &self.name)?;
+        Ok(())
+    }
+
+    /// Takes this client off the list, as part of a transaction.
+    pub fn strike(&self, db: &Connection) -> Result<(), Failure> {
+        strike(db, self.id)
+    }
+
+    /// Call it when [`strike`](Self::strike) is committed. The folder goes with its last lock.
+    pub fn leave(self) {
+        fs::remove_file(&self.lock).ok();
+        self.lock.parent().map(fs::remove_dir);
+    }
+
+    /// Everybody else who has died, and whether this client itself is still listed: who deletes the folder of locks
+    /// makes the living look dead.
+    pub fn look_around(&self, db: &Connection) -> Result<(Vec<Dead>, bool), Failure> {
+        let mut select = db.prepare_cached("SELECT id, lock FROM bus_clients")?;
+        let (mut dead, mut listed) = (Vec::new(), false);
+        for row in select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            let (id, lock): (i64, String) = row?;
+            match id == self.id {
+                true => listed = true,
+                false => dead.extend(probe(id, self.lock.with_file_name(lock))),
+            }
+        }
+        Ok((dead, listed))
+    }
+}
+
+impl Dead {
+    /// Takes it off the list, as part of the transaction that takes back what it held.
+    pub fn strike(&self, db: &Connection) -> Result<(), Failure> {
+        strike(db, self.id)
+    }
+
+    /// Call it when that is committed.
+    pub fn forget(self) {
+        fs::remove_file(&self.lock).ok();
+    }
+}
+
+/// `<file>.clients`
+fn folder(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".clients");
+    name.into()
+}
+
+/// A new file, and its lock. Another may have swept the file or the folder away before it was locked: then again.
+fn new_lock(folder: &Path) -> Result<(PathBuf, File), Error> {
+    for _ in 0..100 {
+        let path = folder.join(uuid::Uuid::new_v4().simple().to_string());
+        let file = match create(folder, &path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            outcome => outcome?,
+        };
+        if file.try_lock().is_ok() && file.metadata()?.nlink() > 0 {
+            return Ok((path, file));
+        }
+    }
+    Err(Error::other("somebody keeps deleting the lock files"))
+}
+
+fn create(folder: &Path, path: &Path) -> Result<File, Error> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// `Some` if that client is dead. A lock that cannot be asked about belongs to somebody alive.
+fn probe(id: i64, lock: PathBuf) -> Option<Dead> {
+    match File::open(&lock) {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Some(Dead { id, lock, _held: Some(file) }),
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => None,
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(Dead { id, lock, _held: None }),
+        Err(_) => None,
+    }
+}
+
+/// Removes files that nobody has locked and nobody has listed: left by who died between the two.
+fn sweep(db: &Connection, folder: &Path) {
+    let listed = |name: &str| {
+        db.query_row("SELECT EXISTS (SELECT 1 FROM bus_clients WHERE lock = ?1)", [name], |row| row.get::<_, bool>(0))
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        // Locked first and looked up then: who is being born holds its lock until it is listed.
+        let Ok(file) = File::open(entry.path()) else { continue };
+        if file.try_lock().is_ok() && listed(&entry.file_name().to_string_lossy()).is_ok_and(|listed| !listed) {
+            fs::remove_file(entry.path()).ok();
+        }
+    }
+}
+
+fn list(db: &Connection, id: Option<i64>, lock: &Path, name: &str) -> Result<i64, Failure> {
+    let lock = lock.file_name().map(|name| name.to_string_lossy().into_owned());
+    let mut insert = db.prepare("INSERT INTO bus_clients (id, lock, name, pid) VALUES (?1, ?2, ?3, ?4)")?;
+    Ok(insert.insert(params![id, lock, name, std::process::id()])?)
+}
+
+fn strike(db: &Connection, id: i64) -> Result<(), Failure> {
+    db.prepare_cached("DELETE FROM bus_consumers WHERE client = ?1")?.execute([id])?;
+    db.prepare_cached("DELETE FROM bus_clients WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::file;
+    use super::*;
+
+    fn bus() -> (tempfile::TempDir, Connection, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, path) = file::open(&folder.path().join("bus.db")).unwrap();
+        (folder, db, path)
+    }
+
+    #[test]
+    fn the_living_are_never_taken_for_dead_and_the_dead_are_found_once() {
+        let (_folder, db, path) = bus();
+        let here = Client::join(&db, &path, "here").unwrap();
+        let there = Client::join(&db, &path, "there").unwrap();
+        let (dead, listed) = here.look_around(&db).unwrap();
+        assert!(dead.is_empty() && listed);
+        let id = there.id;
+        drop(there);
+        let (dead, _) = here.look_around(&db).unwrap();
+        assert_eq!(dead.iter().map(|dead| dead.id).collect::<Vec<_>>(), [id]);
+        let (again, _) = here.look_around(&db).unwrap();
+        assert!(again.is_empty(), "the first who looks holds the dead one's lock");
+    }
+
+    #[test]
+    fn nothing_is_left_beside_the_file_when_all_have_left() {
+        let (_bus, db, path) = bus();
+        let client = Client::join(&db, &path, "here").unwrap();
+        let debris = folder(&path).join("debris");
+        File::create(&debris).unwrap();
+        let other = Client::join(&db, &path, "there").unwrap();
+        assert!(!debris.exists());
+        for client in [client, other] {
+            client.strike(&db).unwrap();
+            client.leave();
+        }
+        assert!(!folder(&path).exists());
+    }
+
+    #[test]
+    fn a_client_whose_lock_file_was_deleted_is_dead_to_others() {
+        let (_bus, db, path) = bus();
+        let (here, there) = (Client::join(&db, &path, "a").unwrap(), Client::join(&db, &path, "b").unwrap());
+        fs::remove_file(&there.lock).unwrap();
+        let (dead, _) = here.look_around(&db).unwrap();
+        assert_eq!(dead.len(), 1);
+        dead[0].strike(&db).unwrap();
+        assert!(!there.look_around(&db).unwrap().1);
+    }
+}

@@ -1,0 +1,108 @@
+//! A handle to the file: it starts the thread and asks it for things.
+
+use super::super::{Depth, Error, Options, Topology};
+use super::actor::Actor;
+use super::consumer::Consumer;
+use super::publisher::Publisher;
+use super::work::{Line, Work};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// A bus in a file, open. The last handle to go, publishers and consumers and deliveries included, closes it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    line: Line,
+    patience: Duration,
+}
+
+impl Connection {
+    /// Opens `sqlite:PATH`, creating the file if it is not there, and declares `topology`.
+    pub async fn open(url: &str, topology: Topology, options: Options) -> Result<Connection, Error> {
+        let path = path(url)?;
+        let (sender, commands) = mpsc::channel();
+        let (line, door) = Line::new(sender);
+        let (ready, opened) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("oat-bus-file".into());
+        let name = options.name;
+        let work = move || match Actor::open(&path, &name, commands, door) {
+            Ok(actor) => {
+                ready.send(Ok(())).ok();
+                actor.run();
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        };
+        let unreachable = |why: String| Error::Unreachable { url: url.into(), why };
+        thread.spawn(work).map_err(|error| unreachable(error.to_string()))?;
+        let opened = tokio::time::timeout(options.connect_timeout, opened).await;
+        opened
+            .map_err(|_| unreachable("another program keeps it locked".into()))?
+            .map_err(|_| unreachable("its thread ended".into()))??;
+        let connection = Connection { line, patience: options.confirm_timeout };
+        connection.declare(&topology).await?;
+        Ok(connection)
+    }
+
+    /// A publisher into this file.
+    pub fn publisher(&self) -> Publisher {
+        Publisher { line: self.line.clone(), patience: self.patience }
+    }
+
+    /// Starts to consume a queue that exists.
+    pub async fn consume(&self, queue: &str, prefetch: u16) -> Result<Consumer, Error> {
+        let (parcels, end) = tokio::sync::mpsc::unbounded_channel();
+        let consumer = Consumer::new(self.line.clone(), queue, end);
+        let work = Work::Consume { consumer: consumer.id(), queue: queue.into(), prefetch, parcels };
+        self.line.ask("starting to consume", work).await?;
+        Ok(consumer)
+    }
+
+    /// Declares more, all of it or nothing.
+    pub async fn declare(&self, topology: &Topology) -> Result<(), Error> {
+        self.line.ask("declaring", Work::Declare(topology.clone())).await.map(drop)
+    }
+
+    /// How full a queue is, the dead not counted.
+    pub async fn depth(&self, queue: &str) -> Result<Depth, Error> {
+        Ok(self.line.ask("looking at a queue", Work::Look { queue: queue.into() }).await?.unwrap_or_default())
+    }
+
+    /// Returns when everything is back and the file is closed.
+    pub async fn close(self) {
+        self.line.ask("closing", Work::Close).await.ok();
+    }
+}
+
+/// `sqlite:PATH` or `sqlite://PATH`; the path is taken as it stands.
+fn path(url: &str) -> Result<PathBuf, Error> {
+    let wrong = |why: &str| Error::Url { url: url.into(), why: why.into() };
+    let rest = url.strip_prefix("sqlite:").ok_or_else(|| wrong("expected sqlite:PATH"))?;
+    match rest.strip_prefix("//").unwrap_or(rest) {
+        "" => Err(wrong("the path is missing")),
+        ":memory:" => Err(wrong("memory cannot be shared; give the path of a file")),
+        path => Ok(path.into()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_lead_to_paths() {
+        for (url, expected) in [
+            ("sqlite:bus.db", "bus.db"),
+            ("sqlite:/var/lib/oat/bus.db", "/var/lib/oat/bus.db"),
+            ("sqlite:///var/lib/oat/bus.db", "/var/lib/oat/bus.db"),
+            ("sqlite://bus.db", "bus.db"),
+            ("sqlite:odd?name#here", "odd?name#here"),
+        ] {
+            assert_eq!(path(url).unwrap(), PathBuf::from(expected), "{url}");
+        }
+        for url in ["sqlite:", "sqlite://", "sqlite::memory:", "amqp://here"] {
+            assert!(matches!(path(url), Err(Error::Url { .. })), "{url}");
+        }
+    }
+}

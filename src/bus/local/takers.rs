@@ -1,0 +1,120 @@
+//! Which consumers of this connection want how much, and who holds what. Memory only; the thread alone sees it.
+
+use super::rows::Parcel;
+use super::work::ConsumerId;
+use std::collections::{BTreeMap, HashMap};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// A consumer as the thread knows it.
+#[derive(Debug)]
+pub(super) struct Taker {
+    pub id: ConsumerId,
+    /// The number of its queue.
+    pub queue: i64,
+    pub prefetch: usize,
+    pub parcels: UnboundedSender<Parcel>,
+}
+
+/// All consumers of a connection, the one that was served longest ago first.
+#[derive(Debug, Default)]
+pub(super) struct Takers {
+    all: Vec<(Taker, usize)>,
+    held: HashMap<i64, ConsumerId>,
+}
+
+impl Takers {
+    /// One more.
+    pub fn add(&mut self, taker: Taker) {
+        self.all.push((taker, 0));
+    }
+
+    /// One less. What it has handed out stays held until it is settled.
+    pub fn remove(&mut self, id: ConsumerId) {
+        self.all.retain(|(taker, _)| taker.id != id);
+    }
+
+    /// This message is settled or given back: its consumer has room again.
+    pub fn release(&mut self, message: i64) {
+        let holder = self.held.remove(&message);
+        if let Some((_, out)) = self.all.iter_mut().find(|(taker, _)| Some(taker.id) == holder) {
+            *out -= 1;
+        }
+    }
+
+    /// How many messages are wanted from which queue.
+    pub fn wanted(&self) -> BTreeMap<i64, usize> {
+        let mut wanted = BTreeMap::new();
+        for (taker, out) in self.all.iter().filter(|(taker, out)| *out < taker.prefetch) {
+            *wanted.entry(taker.queue).or_default() += taker.prefetch - out;
+        }
+        wanted
+    }
+
+    /// Whether somebody waits for a message.
+    pub fn any_waits(&self) -> bool {
+        self.all.iter().any(|(taker, out)| *out < taker.prefetch)
+    }
+
+    /// Gives a claimed message to the consumer of its queue whose turn it is, or says who was gone.
+    pub fn hand_out(&mut self, queue: i64, parcel: Parcel) -> Result<(), Gone> {
+        let message = parcel.id;
+        let free = |(taker, out): &(Taker, usize)| taker.queue == queue && *out < taker.prefetch;
+        let Some(place) = self.all.iter().position(free) else { return Err(Gone { message, consumer: None }) };
+        let (taker, out) = self.all.remove(place);
+        let consumer = taker.id;
+        if taker.parcels.send(parcel).is_err() {
+            return Err(Gone { message, consumer: Some(consumer) });
+        }
+        self.held.insert(message, consumer);
+        self.all.push((taker, out + 1));
+        Ok(())
+    }
+}
+
+/// A message that nobody took, for its consumer was dropped while it was claimed.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub message: i64,
+    pub consumer: Option<ConsumerId>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::super::Message;
+    use super::*;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    fn parcel(id: i64) -> Parcel {
+        Parcel { id, exchange: String::new(), key: String::new(), returns: 0, message: Message::default() }
+    }
+
+    #[test]
+    fn messages_go_round_and_never_over_the_prefetch() {
+        let mut takers = Takers::default();
+        let mut ends = Vec::new();
+        for (id, prefetch) in [(1, 1), (2, 3)] {
+            let (parcels, end) = unbounded_channel();
+            takers.add(Taker { id, queue: 7, prefetch, parcels });
+            ends.push(end);
+        }
+        assert_eq!(takers.wanted(), BTreeMap::from([(7, 4)]));
+        (1..=4).for_each(|id| takers.hand_out(7, parcel(id)).unwrap());
+        assert!(!takers.any_waits() && takers.hand_out(7, parcel(5)).is_err());
+        assert_eq!(ends.iter().map(|end| end.len()).collect::<Vec<_>>(), [1, 3]);
+        takers.release(1);
+        takers.release(1);
+        assert_eq!(takers.wanted(), BTreeMap::from([(7, 1)]));
+    }
+
+    #[test]
+    fn a_message_for_a_consumer_that_is_gone_is_not_lost() {
+        let mut takers = Takers::default();
+        let (parcels, end) = unbounded_channel();
+        takers.add(Taker { id: 1, queue: 7, prefetch: 5, parcels });
+        drop(end);
+        let gone = takers.hand_out(7, parcel(9)).unwrap_err();
+        assert_eq!((gone.message, gone.consumer), (9, Some(1)));
+        assert!(!takers.any_waits(), "it must not be fed again");
+    }
+}

@@ -1,0 +1,129 @@
+//! What the tokio side asks of the thread that owns the file, and the line on which it asks.
+
+use super::super::{Depth, Error, Message, Topology};
+use super::rows::Parcel;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+/// One consumer of one connection; numbers are never used twice in a connection.
+pub(super) type ConsumerId = u64;
+
+/// What an answer carries: a depth if one was asked for.
+pub(super) type Answer = Result<Option<Depth>, Error>;
+
+/// Work and where its answer goes; who only drops something waits for no answer.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub work: Work,
+    pub reply: Option<oneshot::Sender<Answer>>,
+}
+
+/// All that the thread can do.
+#[derive(Debug)]
+pub(super) enum Work {
+    Declare(Topology),
+    Publish {
+        exchange: String,
+        key: String,
+        message: Message,
+    },
+    Consume {
+        consumer: ConsumerId,
+        queue: String,
+        prefetch: u16,
+        parcels: UnboundedSender<Parcel>,
+    },
+    /// Stop feeding a consumer; `unread` had been claimed for it and was never handed out.
+    Cancel {
+        consumer: ConsumerId,
+        unread: Vec<i64>,
+    },
+    /// Settle the message with this number.
+    Settle {
+        id: i64,
+        how: Settlement,
+    },
+    /// A delivery was dropped.
+    GiveBack {
+        id: i64,
+    },
+    Look {
+        queue: String,
+    },
+    Close,
+}
+
+/// How a delivery ends.
+#[derive(Debug)]
+pub(super) enum Settlement {
+    Ack,
+    /// This message takes its place.
+    Replace {
+        exchange: String,
+        key: String,
+        message: Message,
+    },
+    /// This message goes where the dead letters of `queue` go.
+    Bury {
+        queue: String,
+        message: Message,
+    },
+}
+
+/// The line to the thread, one for each handle. When the last is gone, the thread says goodbye by itself.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    sender: Sender<Command>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    closed: AtomicBool,
+    consumers: AtomicU64,
+}
+
+/// The thread's end of [`Line`]'s shared state: it must not hold a line, or it would never see the last one go.
+#[derive(Debug)]
+pub(super) struct Door(Arc<Shared>);
+
+impl Door {
+    /// From now on nothing that was claimed is handed out any more.
+    pub fn shut(&self) {
+        self.0.closed.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Line {
+    /// A line over this channel, and the thread's end of what they share.
+    pub fn new(sender: Sender<Command>) -> (Line, Door) {
+        let shared = Arc::new(Shared::default());
+        (Line { sender, shared: shared.clone() }, Door(shared))
+    }
+
+    /// Asks and waits. Once this has been polled, the work is done whether anybody awaits it or not.
+    pub async fn ask(&self, doing: &str, work: Work) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let lost = || Error::Lost { doing: doing.into() };
+        self.sender.send(Command { work, reply: Some(reply) }).map_err(|_| lost())?;
+        answer.await.map_err(|_| lost())?
+    }
+
+    /// Asks without waiting. If the thread has ended, it has given everything back already.
+    pub fn tell(&self, work: Work) {
+        self.sender.send(Command { work, reply: None }).ok();
+    }
+
+    /// Whether the connection was closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::SeqCst)
+    }
+
+    /// A number for a new consumer.
+    pub fn number(&self) -> ConsumerId {
+        self.shared.consumers.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,154 @@
+//! What is sent and what is received.
+
+use super::{Error, amqp, local};
+use std::collections::BTreeMap;
+
+/// The header that counts the tries of a message that was given back with [`Delivery::retry`].
+pub const ATTEMPT: &str = "x-oat-attempt";
+/// Why a message is dead.
+pub const REASON: &str = "x-oat-reason";
+/// The queue in which it died.
+pub const DIED_IN: &str = "x-oat-queue";
+/// The exchange through which it had come, and the key it had.
+pub const CAME_FROM: &str = "x-oat-exchange";
+/// The routing key it had.
+pub const CAME_WITH: &str = "x-oat-routing-key";
+
+/// A value of a header. AMQP knows more kinds; what is neither of these is carried as its text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HeaderValue {
+    /// A string.
+    Text(String),
+    /// A whole number.
+    Int(i64),
+    /// True or false.
+    Bool(bool),
+    /// A floating-point number.
+    Float(f64),
+}
+
+/// A message to be sent: a body and AMQP's properties. It is always persistent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Message {
+    /// The bytes.
+    pub body: Vec<u8>,
+    /// MIME type of the body.
+    pub content_type: Option<String>,
+    /// How the body is encoded on top of that, `gzip` for example.
+    pub content_encoding: Option<String>,
+    /// Application headers.
+    pub headers: BTreeMap<String, HeaderValue>,
+    /// The sender's identifier of this message.
+    pub message_id: Option<String>,
+    /// Which request a reply belongs to.
+    pub correlation_id: Option<String>,
+    /// Where a reply is expected.
+    pub reply_to: Option<String>,
+    /// The name of the message's type.
+    pub kind: Option<String>,
+    /// The sending program.
+    pub app_id: Option<String>,
+}
+
+impl Message {
+    /// A message of this content type.
+    pub fn new(content_type: &str, body: Vec<u8>) -> Message {
+        Message { body, content_type: Some(content_type.into()), ..Message::default() }
+    }
+
+    /// The same with an identifier.
+    pub fn id(mut self, id: impl Into<String>) -> Message {
+        self.message_id = Some(id.into());
+        self
+    }
+
+    /// The same with the name of its type.
+    pub fn kind(mut self, kind: &str) -> Message {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// The same with a header.
+    pub fn header(mut self, name: &str, value: HeaderValue) -> Message {
+        self.headers.insert(name.into(), value);
+        self
+    }
+
+    /// A header that holds text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.headers.get(name) {
+            Some(HeaderValue::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A header that holds a whole number.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        match self.headers.get(name) {
+            Some(HeaderValue::Int(number)) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+/// A message received, to be settled exactly once. Dropping it gives it back to its queue.
+#[derive(Debug)]
+pub struct Delivery {
+    /// What was sent.
+    pub message: Message,
+    /// The queue it was taken from.
+    pub queue: String,
+    /// The exchange it came through.
+    pub exchange: String,
+    /// The routing key it came with.
+    pub routing_key: String,
+    /// Whether it had been delivered before.
+    pub redelivered: bool,
+    /// The how-manieth delivery this is, from 1: retries and returns both count.
+    pub attempt: u32,
+    pub(super) receipt: Receipt,
+}
+
+/// What a transport needs to settle a delivery; dropping it unsettled returns the message.
+#[derive(Debug)]
+pub(super) enum Receipt {
+    Amqp(amqp::Receipt),
+    Local(local::Receipt),
+}
+
+impl Delivery {
+    /// Done: the message is gone. Call it last, when everything that follows from the message is durable.
+    ///
+    /// An `Ok` may still be lost with the connection, and the message delivered again.
+    pub async fn ack(self) -> Result<(), Error> {
+        match self.receipt {
+            Receipt::Amqp(receipt) => receipt.ack().await,
+            Receipt::Local(receipt) => receipt.ack().await,
+        }
+    }
+
+    /// Not now: to the end of its queue, with one attempt more on its count.
+    pub async fn retry(self) -> Result<(), Error> {
+        let Delivery { message, queue, attempt, receipt, .. } = self;
+        let message = message.header(ATTEMPT, HeaderValue::Int(i64::from(attempt) + 1));
+        match receipt {
+            Receipt::Amqp(receipt) => receipt.replace("", &queue, message).await,
+            Receipt::Local(receipt) => receipt.replace("", &queue, message).await,
+        }
+    }
+
+    /// Never: to the dead-letter exchange of its queue, with its body as it came and the reason in a header.
+    /// It is acknowledged only when its copy is durable there.
+    pub async fn reject(self, reason: &str) -> Result<(), Error> {
+        let Delivery { message, queue, exchange, routing_key, receipt, .. } = self;
+        let message = message
+            .header(REASON, HeaderValue::Text(reason.into()))
+            .header(DIED_IN, HeaderValue::Text(queue.clone()))
+            .header(CAME_FROM, HeaderValue::Text(exchange))
+            .header(CAME_WITH, HeaderValue::Text(routing_key));
+        match receipt {
+            Receipt::Amqp(receipt) => receipt.bury(&queue, message).await,
+            Receipt::Local(receipt) => receipt.bury(&queue, message).await,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The flags that say where bus and records are, and how to open them.
+
+use crate::bus::{self, Connection};
+use crate::config::{Environment, sqlite_path};
+use crate::services::outbox::Patience;
+use crate::store::Store;
+use crate::task::Encoding;
+use crate::topology::Names;
+use anyhow::Context;
+use chrono::TimeDelta;
+use clap::{Args, ValueEnum};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Where")]
+pub struct BusArgs {
+    /// The message bus: amqp://user@host/%2f, amqps://… or sqlite:PATH [env: OAT_AMQP_URL]
+    /// [default: the embedded one, sqlite:~/.local/share/oat/oat.db]
+    #[arg(long, value_name = "URL")]
+    pub amqp_url: Option<String>,
+    /// Takes the password of --amqp-url from this file [env: OAT_AMQP_PASSWORD_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub amqp_password_file: Option<PathBuf>,
+    /// Begins the names of all exchanges and queues, so that several systems can share a broker
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub queue_prefix: String,
+    /// Offered to the broker; the lower of both wins
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    pub amqp_heartbeat: u16,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Where")]
+pub struct StoreArgs {
+    /// The records: mysql://…, postgres://… or sqlite:PATH [env: OAT_DATABASE_URL]
+    /// [default: sqlite:~/.local/share/oat/oat.db]
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Takes the password of --database-url from this file [env: OAT_DATABASE_PASSWORD_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub database_password_file: Option<PathBuf>,
+}
+
+/// When the sweeper takes an interest in a task. The producer writes it into the record, the tracker acts on it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "How")]
+pub struct PatienceArgs {
+    /// A stored task that was not published for so long has lost its producer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    unpublished_after: f64,
+    /// A published task that nobody reports of for so long, while the queue is empty, is lost
+    #[arg(long, value_name = "SECONDS", default_value_t = 600.0, value_parser = seconds)]
+    lost_after: f64,
+}
+
+impl From<&PatienceArgs> for Patience {
+    fn from(args: &PatienceArgs) -> Patience {
+        let span = |seconds: f64| TimeDelta::milliseconds((seconds * 1000.0) as i64);
+        Patience { unpublished: span(args.unpublished_after), lost: span(args.lost_after) }
+    }
+}
+
+/// A positive number of seconds, as clap is to read it.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.01..=1e7).contains(&value) => Ok(value),
+        _ => Err("expected seconds, from 0.01 to 10000000".into()),
+    }
+}
+
+/// How bodies are written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum EncodingArg {
+    #[default]
+    Json,
+    Cbor,
+}
+
+impl From<EncodingArg> for Encoding {
+    fn from(arg: EncodingArg) -> Encoding {
+        match arg {
+            EncodingArg::Json => Encoding::Json,
+            EncodingArg::Cbor => Encoding::Cbor,
+        }
+    }
+}
+
+impl BusArgs {
+    pub fn names(&self) -> Names {
+        Names::new(&self.queue_prefix)
+    }
+
+    /// Opens the bus and declares everything on it. `name` is how the broker lists this program.
+    pub async fn open(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
+        let url = environment.bus_url(self.amqp_url.as_deref(), self.amqp_password_file.as_deref())?;
+        make_room(&url)?;
+        let options = bus::Options {
+            name: name.into(),
+            heartbeat: Duration::from_secs(self.amqp_heartbeat.into()),
+            ca_file: environment.bus_ca_file(),
+            ..bus::Options::default()
+        };
+        Ok(Connection::open(&url, self.names().topology(), options).await?)
+    }
+}
+
+impl StoreArgs {
+    /// Opens the records as they are.
+    pub async fn open(&self, environment: &Environment) -> anyhow::Result<Store> {
+        let url = environment.database_url(self.database_url.as_deref(), self.database_password_file.as_deref())?;
+        make_room(&url)?;
+        Ok(Store::open(&url).await?)
+    }
+
+    /// Opens the records and brings the tables up to date, as the original's daemons did at their start.
+    pub async fn open_migrated(&self, environment: &Environment) -> anyhow::Result<Store> {
+        let store = self.open(environment).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+}
+
+/// The folder of a SQLite file is ours to make: nothing else in the world has to be set up first.
+fn make_room(url: &str) -> anyhow::Result<()> {
+    match sqlite_path(url).and_then(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::create_dir_all(folder).with_context(|| format!("create the folder {}", folder.display())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,100 @@
+//! What the three daemons have in common: log file, detaching, pid file, signals, and their own runtime.
+
+use crate::config::Environment;
+use crate::shutdown::Shutdown;
+use crate::telemetry::{self, Logging};
+use anyhow::Context;
+use clap::Args;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "How")]
+pub struct DaemonArgs {
+    /// Appends the log to this file instead of standard error
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// Goes to the background; needs --log-file. Under systemd, do not
+    #[arg(long, requires = "log_file")]
+    daemonize: bool,
+    /// Writes the number of the process to this file, and removes it at the end
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// More log lines; twice for everything
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Only warnings and errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Marks the process that `--daemonize` has started
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+impl DaemonArgs {
+    /// Starts logging and runs `service` until it ends or a signal has brought it to its end.
+    pub fn run<F>(&self, environment: &Environment, service: impl FnOnce(Shutdown) -> F) -> anyhow::Result<ExitCode>
+    where
+        F: Future<Output = anyhow::Result<ExitCode>>,
+    {
+        if self.daemonize && !self.detached {
+            return self.detach();
+        }
+        if self.detached {
+            rustix::process::setsid().context("leave the terminal")?;
+        }
+        telemetry::start(&self.logging(environment)).context("open the log file")?;
+        let _pid_file = self.pid_file.clone().map(PidFile::write).transpose()?;
+        runtime()?.block_on(async { service(Shutdown::on_signals()?).await })
+    }
+
+    fn logging(&self, environment: &Environment) -> Logging {
+        let verbosity = if self.quiet { -1 } else { self.verbose.min(2) as i8 };
+        Logging { file: self.log_file.clone(), verbosity, colour: environment.colour() }
+    }
+
+    /// Starts this program again, detached. Forking would be shorter, but not safe: threads do not survive it. What
+    /// the new process has to say before its log is open goes to the log file, too.
+    fn detach(&self) -> anyhow::Result<ExitCode> {
+        let path = self.log_file.as_ref().expect("clap requires it");
+        let log = File::options().append(true).create(true).open(path);
+        let log = log.with_context(|| format!("open the log file {}", path.display()))?;
+        let child = Command::new(std::env::current_exe().context("find this program")?)
+            .args(std::env::args_os().skip(1))
+            .arg("--detached")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("start the background process")?;
+        println!("{}", child.id());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Threads for everything that waits. Drawing has rayon's threads, the bus its own.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("start the runtime")
+}
+
+/// The name under which this process appears in results and in the broker's lists: host:pid.
+pub fn process_name() -> String {
+    format!("{}:{}", rustix::system::uname().nodename().to_string_lossy(), std::process::id())
+}
+
+struct PidFile(PathBuf);
+
+impl PidFile {
+    fn write(path: PathBuf) -> anyhow::Result<PidFile> {
+        fs::write(&path, format!("{}\n", std::process::id())).with_context(|| format!("write {}", path.display()))?;
+        Ok(PidFile(path))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Somebody else may have removed it already.
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,144 @@
+//! Errors as people meet them: what, why, and what to type next; and the status that scripts meet.
+
+use crate::{bus, fractal, store};
+use std::process::ExitCode;
+
+/// Wrong usage or settings: trying again will never help.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Usage {
+    what: String,
+    fix: Option<String>,
+}
+
+impl Usage {
+    pub fn new(what: impl ToString) -> Usage {
+        Usage { what: what.to_string(), fix: None }
+    }
+
+    /// The same with a line that says what to type.
+    pub fn fix(mut self, fix: impl Into<String>) -> Usage {
+        self.fix = Some(fix.into());
+        self
+    }
+}
+
+const UNREACHABLE: u8 = 4;
+const NOT_FOUND: u8 = 5;
+
+/// Prints an error and says with which status to leave.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // Many libraries repeat their cause in their own message.
+        if !told.contains(&cause) {
+            eprintln!("  why: {cause}");
+            told = cause;
+        }
+    }
+    let (status, fixes) = advice(error);
+    for (number, fix) in fixes.iter().enumerate() {
+        eprintln!("  {} {fix}", if number == 0 { "fix:" } else { "    " });
+    }
+    ExitCode::from(status)
+}
+
+fn advice(error: &anyhow::Error) -> (u8, Vec<String>) {
+    for cause in error.chain() {
+        if let Some(usage) = cause.downcast_ref::<Usage>() {
+            return (2, usage.fix.iter().cloned().collect());
+        }
+        if cause.is::<fractal::Invalid>() {
+            return (2, lines(["--help tells the ranges"]));
+        }
+        if let Some(error) = cause.downcast_ref::<bus::Error>() {
+            return bus_advice(error);
+        }
+        if let Some(error) = cause.downcast_ref::<store::Error>() {
+            return store_advice(error);
+        }
+        if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+            return io_advice(error);
+        }
+    }
+    (1, Vec::new())
+}
+
+fn lines<const N: usize>(lines: [&str; N]) -> Vec<String> {
+    lines.map(str::to_owned).to_vec()
+}
+
+fn bus_advice(error: &bus::Error) -> (u8, Vec<String>) {
+    use bus::Error;
+    match error {
+        Error::Unreachable { .. } => (
+            UNREACHABLE,
+            lines([
+                "need no broker:  oat up",
+                "start one:       sudo systemctl start rabbitmq-server",
+                "elsewhere:       export OAT_AMQP_URL=amqp://user@host:5672/%2f",
+            ]),
+        ),
+        Error::TimedOut { .. } | Error::Lost { .. } | Error::Nacked { .. } => (UNREACHABLE, Vec::new()),
+        Error::Url { .. } => (
+            2,
+            lines([
+                "a broker:        --amqp-url amqp://user@host:5672/%2f",
+                "one machine:     --amqp-url sqlite:/path/to/oat.db",
+            ]),
+        ),
+        Error::Refused { .. } => (
+            2,
+            lines([
+                "sudo rabbitmqctl add_user oat          (asks for a password)",
+                "sudo rabbitmqctl set_permissions oat '.*' '.*' '.*'",
+                "export OAT_AMQP_URL=amqp://oat:password@localhost:5672/%2f",
+            ]),
+        ),
+        Error::Conflict { .. } => (
+            2,
+            lines([
+                "live beside it:  --queue-prefix other-",
+                "or, once it is empty, delete it (sudo rabbitmqctl delete_queue NAME) and run: oat setup",
+            ]),
+        ),
+        Error::Missing { .. } | Error::Unroutable { .. } => (1, lines(["oat setup"])),
+        Error::NoDeadLetter { .. } | Error::File { .. } => (1, Vec::new()),
+    }
+}
+
+fn store_advice(error: &store::Error) -> (u8, Vec<String>) {
+    use store::Error;
+    match error {
+        Error::NotFound { .. } | Error::Ambiguous { .. } => (NOT_FOUND, lines(["oat list"])),
+        Error::Url { .. } => (
+            2,
+            lines([
+                "a server:        --database-url mysql://user@host/name      or  postgres://user@host/name",
+                "one machine:     --database-url sqlite:/path/to/oat.db",
+            ]),
+        ),
+        Error::SchemaMissing => (2, lines(["begin here:      oat up", "on servers:      oat setup"])),
+        Error::Newer { .. } => (2, lines(["use the oat that wrote it, or a newer one"])),
+        Error::Unreachable { .. } => (
+            UNREACHABLE,
+            lines([
+                "need no server:  --database-url sqlite:/path/to/oat.db",
+                "start one:       sudo systemctl start mariadb      or  postgresql",
+            ]),
+        ),
+        error if error.is_environment() => (UNREACHABLE, Vec::new()),
+        _ => (1, Vec::new()),
+    }
+}
+
+fn io_advice(error: &std::io::Error) -> (u8, Vec<String>) {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            (2, lines(["a folder of your own:  --target DIR, --dir DIR or --log-file FILE"]))
+        }
+        _ => (1, Vec::new()),
+    }
+}

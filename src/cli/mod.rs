@@ -1,0 +1,109 @@
+//! The command line: turns arguments into settings, opens what a part needs, starts it, prints, and exits with a
+//! status that means something. How anything is done is not known here.
+
+mod connect;
+mod daemon;
+mod draw;
+mod failure;
+mod output;
+mod producer;
+mod records;
+mod setup;
+mod tracker;
+mod up;
+mod worker;
+
+use crate::config::Environment;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// A message-queue pipeline you can watch: a producer invents fractals, a bus carries
+/// them, workers draw, a tracker records.
+#[derive(Debug, Parser)]
+#[command(name = "oat", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  oat up                                    the whole pipeline, here, without any server
+  oat draw --at seahorse-valley -o a.png    one picture, without a pipeline
+  oat list                                  what has been drawn
+
+The daemons are programs of their own: oat-producer, oat-worker, oat-tracker.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 partly done,
+4 a server cannot be reached, 5 not found, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything in one process, with nothing to install or configure: draws the tour.
+    #[command(alias = "demo")]
+    Up(up::Args),
+    /// Draws one picture, without a pipeline.
+    Draw(draw::Args),
+    /// Lists pictures and their state, newest first.
+    List(records::ListArgs),
+    /// Shows everything that is known of one picture.
+    Show(records::ShowArgs),
+    /// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
+    Setup(setup::Args),
+    /// Invents tasks (the daemon oat-producer).
+    #[command(hide = true)]
+    Producer(producer::Args),
+    /// Draws tasks (the daemon oat-worker).
+    #[command(hide = true)]
+    Worker(worker::Args),
+    /// Records results (the daemon oat-tracker).
+    #[command(hide = true)]
+    Tracker(tracker::Args),
+}
+
+/// `oat`.
+pub fn main() -> ExitCode {
+    run(std::env::args_os().collect())
+}
+
+/// One of the daemons, which are `oat` with a command already chosen.
+pub fn main_of(daemon: &str) -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    arguments.insert(1, daemon.into());
+    run(arguments)
+}
+
+/// The tree of commands and flags, for whoever documents or tests it.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn run(arguments: Vec<OsString>) -> ExitCode {
+    if arguments.len() < 2 {
+        // Whoever types only the name wants to know what there is; a pipe that is closed early is no trouble.
+        let _ = command().print_help();
+        return ExitCode::SUCCESS;
+    }
+    let cli = Cli::parse_from(&arguments);
+    let environment = Environment::of_process();
+    let result = match cli.command {
+        Command::Up(args) => args.run(&environment),
+        Command::Draw(args) => args.run(),
+        Command::List(args) => args.run(&environment),
+        Command::Show(args) => args.run(&environment),
+        Command::Setup(args) => args.run(&environment),
+        Command::Producer(args) => args.run(&environment),
+        Command::Worker(args) => args.run(&environment),
+        Command::Tracker(args) => args.run(&environment),
+    };
+    result.unwrap_or_else(|error| failure::report(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,82 @@
+//! Lines for people and lines for programs.
+
+use crate::store::Record;
+use crate::task::{Drawn, Task};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+/// A record as one JSON object: `"v":1`, the scene's fields flat, times in RFC 3339, durations in seconds.
+pub fn record_json(record: &Record) -> Value {
+    let mut object = task_json(&record.task);
+    let drawn = record.drawn.as_ref();
+    for (name, value) in [
+        ("state", json!(record.state.name())),
+        ("duration", json!(drawn.map(|d| d.duration))),
+        ("checksum", json!(drawn.map(|d| &d.checksum))),
+        ("pixel_checksum", json!(drawn.and_then(|d| d.pixel_checksum.as_ref()))),
+        ("size", json!(drawn.and_then(|d| d.size))),
+        ("reason", json!(record.reason)),
+        ("worker", json!(record.worker)),
+        ("attempt", json!(record.attempt)),
+        ("publishes", json!(record.publishes)),
+        ("created_at", json!(record.created_at)),
+        ("published_at", json!(record.published_at)),
+        ("started_at", json!(record.started_at)),
+        ("finished_at", json!(record.finished_at)),
+    ] {
+        object[name] = value;
+    }
+    object
+}
+
+/// A task as it travels.
+pub fn task_json(task: &Task) -> Value {
+    serde_json::from_slice(&task.encode(crate::task::Encoding::Json)).expect("we have just written it")
+}
+
+/// What a picture is called: its name, or its formula.
+pub fn title(task: &Task) -> &str {
+    task.name.as_deref().unwrap_or(task.scene.formula().name())
+}
+
+/// Width × height.
+pub fn size(task: &Task) -> String {
+    let viewport = task.scene.viewport();
+    format!("{}×{}", viewport.width(), viewport.height())
+}
+
+/// One line on a picture that is there.
+pub fn drawn_line(task: &Task, worker: &str, drawn: &Drawn) -> String {
+    format!(
+        "✓ {:<16} {:>9}  {:<10} {:>6.2} s  sha256 {}…",
+        title(task),
+        size(task),
+        worker,
+        drawn.duration,
+        &drawn.checksum[..8]
+    )
+}
+
+/// A table with a header, as wide as it must be; without borders, and without a header in a pipe.
+pub fn table(header: &[&str], rows: &[Vec<String>], with_header: bool) -> String {
+    let header: Vec<String> = header.iter().map(|cell| cell.to_string()).collect();
+    let all: Vec<&Vec<String>> = with_header.then_some(&header).into_iter().chain(rows).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    all.into_iter().map(line).collect()
+}
+
+/// How long ago, in one unit.
+pub fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let past: TimeDelta = (now - then).max(TimeDelta::zero());
+    match past.num_seconds() {
+        s if s < 60 => format!("{s} s"),
+        s if s < 3600 => format!("{} min", s / 60),
+        s if s < 86_400 => format!("{} h", s / 3600),
+        s => format!("{} d", s / 86_400),
+    }
+}

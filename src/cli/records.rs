@@ -1,0 +1,136 @@
+//! `oat list` and `oat show`: what the records say.
+
+use super::connect::StoreArgs;
+use super::daemon::runtime;
+use super::output::{age, record_json, size, table, title};
+use crate::config::Environment;
+use crate::store::{Filter, Record, State};
+use chrono::Utc;
+use clap::ValueEnum;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Lists pictures and their state, newest first.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Only those in this state
+    #[arg(long, value_enum)]
+    state: Option<StateArg>,
+    /// Only those of this worker
+    #[arg(long, value_name = "NAME")]
+    worker: Option<String>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: u32,
+    /// All of them
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum StateArg {
+    New,
+    Queued,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+impl From<StateArg> for State {
+    fn from(arg: StateArg) -> State {
+        match arg {
+            StateArg::New => State::New,
+            StateArg::Queued => State::Queued,
+            StateArg::Done => State::Done,
+            StateArg::Failed => State::Failed,
+            StateArg::Cancelled => State::Cancelled,
+        }
+    }
+}
+
+impl ListArgs {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        let filter = Filter {
+            state: self.state.map(State::from),
+            worker: self.worker.clone(),
+            limit: if self.all { u32::MAX } else { self.limit },
+        };
+        let records = runtime()?
+            .block_on(async { Ok::<_, anyhow::Error>(self.store.open(environment).await?.list(&filter).await?) })?;
+        match self.json {
+            true => records.iter().for_each(|record| println!("{}", record_json(record))),
+            false => print!("{}", as_table(&records)),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn as_table(records: &[Record]) -> String {
+    let now = Utc::now();
+    let rows: Vec<Vec<String>> = records
+        .iter()
+        .map(|record| {
+            let last = match (&record.drawn, &record.reason) {
+                (Some(drawn), _) => format!("{:.2} s", drawn.duration),
+                (None, Some(reason)) => reason.clone(),
+                (None, None) => "–".into(),
+            };
+            vec![
+                record.task.uuid.to_string()[..8].to_owned(),
+                record.state.name().to_owned(),
+                title(&record.task).to_owned(),
+                size(&record.task),
+                record.worker.clone().unwrap_or_else(|| "–".into()),
+                age(record.created_at, now),
+                last,
+            ]
+        })
+        .collect();
+    let header = ["ID", "STATE", "SCENE", "SIZE", "WORKER", "AGE", "DRAWN IN"];
+    table(&header, &rows, std::io::stdout().is_terminal())
+}
+
+/// Shows everything that is known of one picture.
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The uuid, or its first four digits or more if no other begins like that
+    id: String,
+    /// As a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is shown, in the order in which one asks.
+#[rustfmt::skip]
+const FIELDS: [&str; 26] = [
+    "uuid", "name", "state", "reason", "formula", "cx", "cy", "width", "height", "iterations", "xa", "xb", "ya", "yb",
+    "palette", "checksum", "pixel_checksum", "size", "duration", "worker", "attempt", "publishes", "created_at",
+    "published_at", "started_at", "finished_at",
+];
+
+impl ShowArgs {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        let record = runtime()?
+            .block_on(async { Ok::<_, anyhow::Error>(self.store.open(environment).await?.find(&self.id).await?) })?;
+        let object = record_json(&record);
+        if self.json {
+            println!("{object}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        for name in FIELDS {
+            match &object[name] {
+                serde_json::Value::Null => {}
+                serde_json::Value::String(text) => println!("{name:<15} {text}"),
+                other => println!("{name:<15} {other}"),
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,37 @@
+//! `oat setup`: everything that has to exist before the daemons, for those who do not let daemons make it.
+
+use super::connect::{BusArgs, StoreArgs};
+use super::daemon::runtime;
+use crate::config::Environment;
+use std::process::ExitCode;
+
+/// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+impl Args {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        runtime()?.block_on(self.set_up(environment))
+    }
+
+    async fn set_up(&self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        let store = self.store.open(environment).await?;
+        for migration in store.migrate().await? {
+            println!("database  ran {migration}");
+        }
+        println!("database  up to date");
+        store.close().await;
+        let connection = self.bus.open(environment, "oat setup").await?;
+        for queue in self.bus.names().topology().queues {
+            let depth = connection.depth(&queue.name).await?;
+            println!("bus       exchange and queue {}: {} message(s) waiting", queue.name, depth.ready);
+        }
+        connection.close().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,72 @@
+//! `oat-tracker`, and the sweeper that runs beside it.
+
+use super::connect::{BusArgs, EncodingArg, PatienceArgs, StoreArgs, seconds};
+use super::daemon::{DaemonArgs, process_name};
+use crate::config::Environment;
+use crate::services::Events;
+use crate::services::outbox::Outbox;
+use crate::services::sweeper::{self, Sweeper};
+use crate::services::tracker::{self, Tracker};
+use crate::shutdown::Shutdown;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Takes results from the bus, records them, and sees to it that forgotten tasks are published again.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+    /// Results in hand at a time; as many share one commit
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    prefetch: u16,
+    /// Between two looks for forgotten tasks
+    #[arg(long, value_name = "SECONDS", default_value_t = 15.0, value_parser = seconds)]
+    sweep_every: f64,
+    #[command(flatten)]
+    patience: PatienceArgs,
+    /// How messages are written
+    #[arg(long, value_enum, default_value_t)]
+    encoding: EncodingArg,
+}
+
+impl Args {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        self.daemon.run(environment, |shutdown| self.track(environment, shutdown))
+    }
+
+    async fn track(&self, environment: &Environment, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
+        let store = self.store.open_migrated(environment).await?;
+        let connection = self.bus.open(environment, &format!("oat-tracker {}", process_name())).await?;
+        let names = self.bus.names();
+        let outbox = Outbox {
+            store: store.clone(),
+            publisher: connection.publisher(),
+            exchange: names.tasks,
+            encoding: self.encoding.into(),
+            patience: (&self.patience).into(),
+        };
+        let interval = Duration::from_secs_f64(self.sweep_every);
+        let sweeper = Sweeper { outbox, connection: connection.clone(), interval };
+        let tracker = Tracker {
+            connection: connection.clone(),
+            results: names.results,
+            store: store.clone(),
+            prefetch: self.prefetch,
+            events: Events::default(),
+        };
+        let tracking = async {
+            let tracked = tracker::run(tracker, shutdown.clone()).await;
+            // A tracker that could not even start must not leave its sweeper behind.
+            shutdown.request();
+            tracked
+        };
+        tokio::join!(tracking, sweeper::run(sweeper, shutdown.clone())).0?;
+        connection.close().await;
+        store.close().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,271 @@
+//! `oat up`: the whole pipeline in one process. Not a toy mode: these are the three daemons, on the embedded bus
+//! and one SQLite file unless told otherwise, and other processes may join them.
+
+mod progress;
+
+use super::connect::{BusArgs, StoreArgs};
+use super::daemon::runtime;
+use super::failure::Usage;
+use super::worker::drawing_threads;
+use crate::bus::Connection;
+use crate::config::{Environment, embedded, masked};
+use crate::fractal::{Limits, tour};
+use crate::pictures::Pictures;
+use crate::services::outbox::{Outbox, Patience};
+use crate::services::plan::{Plan, Range};
+use crate::services::sweeper::{self, Sweeper};
+use crate::services::tracker::{self, Tracker};
+use crate::services::worker::{self, Worker};
+use crate::services::{Events, producer};
+use crate::shutdown::Shutdown;
+use crate::store::{Counts, Store};
+use crate::task::{Encoding, Task};
+use crate::telemetry::{self, Logging};
+use anyhow::Context;
+use progress::Progress;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// Everything in one process, with nothing to install or configure: draws the tour.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// How many pictures: first the tour, then at random [default: the tour's 24, at the first start]
+    #[arg(long, value_name = "N")]
+    tasks: Option<u32>,
+    /// The same seed gives the same random tasks
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Draws the tour again although it has been drawn
+    #[arg(long)]
+    again: bool,
+    /// The size of a picture
+    #[arg(long, value_name = "WxH", default_value = "960x720", value_parser = dimensions)]
+    size: (u32, u32),
+    /// Leaves when everything is drawn
+    #[arg(long)]
+    exit: bool,
+    /// Keeps everything in this folder [default: ~/.local/share/oat]
+    #[arg(long, value_name = "DIR", conflicts_with = "fresh")]
+    dir: Option<PathBuf>,
+    /// Keeps everything in a temporary folder that is removed at the end
+    #[arg(long)]
+    fresh: bool,
+    /// Workers in this process; 0 leaves the drawing to oat-worker
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    workers: u16,
+    /// Threads that draw, shared by the workers [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// One JSON object a line: each picture, then a summary
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  oat up                                  draws the tour, then waits for work
+  oat up --exit --fresh --tasks 100       a hundred pictures, and nothing stays
+  oat up --workers 0                      start oat-worker in other terminals
+
+While it runs, oat-producer in another terminal gives it more to do, and oat-worker
+takes a share of it: they find its file by themselves.";
+
+fn dimensions(text: &str) -> Result<(u32, u32), String> {
+    let parse = |side: &str| side.parse().ok().filter(|side| (1..=100_000).contains(side));
+    let sides = text.split_once(['x', '×']).and_then(|(width, height)| Some((parse(width)?, parse(height)?)));
+    sides.ok_or_else(|| "expected width x height in pixels, such as 960x720".into())
+}
+
+/// Where everything is. A temporary folder lives as long as this does.
+struct Place {
+    folder: PathBuf,
+    pictures: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// Everything that is open.
+struct House {
+    connection: Connection,
+    store: Store,
+    outbox: Outbox,
+}
+
+impl Args {
+    pub fn run(mut self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        telemetry::start(&Logging { file: None, verbosity: -1, colour: environment.colour() })?;
+        drawing_threads(self.threads)?;
+        let place = self.place(environment)?;
+        runtime()?.block_on(self.up(environment, place))
+    }
+
+    /// Unless a flag or the environment names another bus or database, both are the one file of the folder.
+    fn place(&mut self, environment: &Environment) -> anyhow::Result<Place> {
+        let temporary = self.fresh.then(|| tempfile::Builder::new().prefix("oat-").tempdir()).transpose()?;
+        let chosen = temporary.as_ref().map(|folder| folder.path().to_owned()).or(self.dir.clone());
+        if let Some(folder) = &chosen {
+            self.bus.amqp_url.get_or_insert_with(|| embedded(folder));
+            self.store.database_url.get_or_insert_with(|| embedded(folder));
+        }
+        let pictures = match &chosen {
+            Some(folder) => folder.join("pictures"),
+            None => environment.pictures(None),
+        };
+        let folder = chosen.unwrap_or_else(|| environment.data_folder());
+        Ok(Place { folder, pictures, _temporary: temporary })
+    }
+
+    async fn up(&self, environment: &Environment, place: Place) -> anyhow::Result<ExitCode> {
+        let shutdown = Shutdown::on_signals()?;
+        let house = self.open(environment).await?;
+        let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+        let mut services = self.start(&house, &place.pictures, Events::to(sender), &shutdown)?;
+
+        let before = house.store.counts().await?;
+        let tasks = self.tasks(&before)?;
+        let mut progress = Progress::new(self.json, pending(&before) + tasks.len() as u64, environment.colour());
+        self.greet(environment, &place, &before, tasks.len())?;
+        if !tasks.is_empty() && producer::store(&house.outbox, &tasks, &shutdown).await? {
+            producer::publish(&house.outbox, &tasks, &shutdown).await;
+        }
+
+        let finished = progress.watch(events, &house.store, &shutdown, &mut services).await?;
+        progress.summary(&place.pictures, self.fresh);
+        if finished && !self.exit {
+            progress.say("waiting for more, from oat-producer in another terminal for example; Ctrl-C ends it");
+            progress.stay(&shutdown, &mut services).await?;
+        }
+        shutdown.request();
+        while let Some(service) = services.join_next().await {
+            service.context("a part of oat broke")??;
+        }
+        let left = pending(&house.store.counts().await?);
+        house.connection.close().await;
+        house.store.close().await;
+        if left > 0 {
+            progress.say(&format!("{left} picture(s) not drawn: oat up goes on with them"));
+        }
+        Ok(match (finished, progress.failed()) {
+            (false, _) => ExitCode::from(130),
+            (true, 0) => ExitCode::SUCCESS,
+            (true, _) => ExitCode::from(3),
+        })
+    }
+
+    async fn open(&self, environment: &Environment) -> anyhow::Result<House> {
+        let store = self.store.open_migrated(environment).await?;
+        let connection = self.bus.open(environment, "oat up").await?;
+        let outbox = Outbox {
+            store: store.clone(),
+            publisher: connection.publisher(),
+            exchange: self.bus.names().tasks,
+            encoding: Encoding::Json,
+            patience: Patience::default(),
+        };
+        Ok(House { connection, store, outbox })
+    }
+
+    fn start(
+        &self,
+        house: &House,
+        folder: &Path,
+        events: Events,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+        let pictures = Pictures::open(folder).with_context(|| format!("use the folder {}", folder.display()))?;
+        let (names, connection, mut services) = (self.bus.names(), &house.connection, JoinSet::new());
+        for number in 1..=self.workers {
+            let worker = Worker {
+                name: format!("worker-{number}"),
+                connection: connection.clone(),
+                publisher: connection.publisher(),
+                tasks: names.tasks.clone(),
+                results: names.results.clone(),
+                encoding: Encoding::Json,
+                pictures: pictures.clone(),
+                limits: Limits::default(),
+                slots: 1,
+                max_attempts: 5,
+                grace: Duration::from_secs(10),
+                idle_exit: None,
+                events: events.clone(),
+            };
+            services.spawn(worker::run(worker, shutdown.clone()));
+        }
+        let tracker = Tracker {
+            connection: connection.clone(),
+            results: names.results,
+            store: house.store.clone(),
+            prefetch: 50,
+            events,
+        };
+        services.spawn(tracker::run(tracker, shutdown.clone()));
+        let interval = Duration::from_secs(15);
+        let sweeper = Sweeper { outbox: house.outbox.clone(), connection: connection.clone(), interval };
+        let shutdown = shutdown.clone();
+        services.spawn(async move {
+            sweeper::run(sweeper, shutdown).await;
+            Ok(())
+        });
+        Ok(services)
+    }
+
+    /// The tour, then random pictures; nothing, if pictures are there already and nobody asked for more.
+    fn tasks(&self, before: &Counts) -> anyhow::Result<Vec<Task>> {
+        let number = match (self.tasks, before.done > 0 && !self.again) {
+            (Some(number), _) => number as usize,
+            (None, true) => 0,
+            (None, false) => tour::TOUR.len(),
+        };
+        let (width, height) = self.size;
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed.unwrap_or_else(rand::random));
+        let plan = Plan { width: Range(width, width), height: Range(height, height), ..Plan::default() };
+        let stops = tour::TOUR.iter().take(number).map(|place| {
+            // The seed says what is drawn at random; the tour is the same for all, and may be drawn again.
+            let uuid = Uuid::new_v4();
+            Ok(Task { uuid, name: Some(place.name.into()), scene: place.scene(width, height)? })
+        });
+        let mut tasks = stops.collect::<anyhow::Result<Vec<_>>>()?;
+        while tasks.len() < number {
+            let uuid = uuid::Builder::from_random_bytes(rand::rng().random()).into_uuid();
+            tasks.push(Task { uuid, ..plan.task(&mut random).map_err(Usage::new)? });
+        }
+        Ok(tasks)
+    }
+
+    fn greet(&self, environment: &Environment, place: &Place, before: &Counts, tasks: usize) -> anyhow::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        let bus = environment.bus_url(self.bus.amqp_url.as_deref(), self.bus.amqp_password_file.as_deref())?;
+        let database = environment
+            .database_url(self.store.database_url.as_deref(), self.store.database_password_file.as_deref())?;
+        println!("oat {} — the whole pipeline in one process", env!("CARGO_PKG_VERSION"));
+        println!("  bus       {}", masked(&bus));
+        println!("  database  {}", masked(&database));
+        println!("  pictures  {}", place.pictures.display());
+        println!("  workers   {}, {} threads", self.workers, rayon::current_num_threads());
+        if tasks == 0 {
+            println!(
+                "{} picture(s) are here already in {}; --again draws the tour again",
+                before.done,
+                place.folder.display()
+            );
+        }
+        println!();
+        Ok(())
+    }
+}
+
+fn pending(counts: &Counts) -> u64 {
+    counts.new + counts.queued
+}

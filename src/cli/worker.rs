@@ -1,0 +1,92 @@
+//! `oat-worker`.
+
+use super::connect::{BusArgs, EncodingArg};
+use super::daemon::{DaemonArgs, process_name};
+use crate::config::Environment;
+use crate::fractal::Limits;
+use crate::pictures::Pictures;
+use crate::services::Events;
+use crate::services::worker::{self, Worker};
+use crate::shutdown::Shutdown;
+use anyhow::Context;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Takes tasks from the bus, draws them, stores the pictures, and reports their checksums.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+    /// The folder for pictures [env: OAT_TARGET] [default: ~/.local/share/oat/pictures]
+    #[arg(long, value_name = "DIR")]
+    target: Option<PathBuf>,
+    /// Threads that draw [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Tasks in hand at a time, which are all being drawn: more only takes work away from other workers
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    prefetch: u16,
+    /// What this worker is called in results [default: host:pid]
+    #[arg(long)]
+    name: Option<String>,
+    /// Refuses larger pictures
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
+    max_pixels: u64,
+    /// Refuses higher iteration limits
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_iterations)]
+    max_iterations: u32,
+    /// Refuses a task that has come more often: it has brought down its workers
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    max_attempts: u32,
+    /// How long a drawing may go on after a signal to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    grace: u64,
+    /// Leaves when there has been nothing to do for so long
+    #[arg(long, value_name = "SECONDS")]
+    idle_exit: Option<u64>,
+    /// How messages are written
+    #[arg(long, value_enum, default_value_t)]
+    encoding: EncodingArg,
+}
+
+impl Args {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        self.daemon.run(environment, |shutdown| self.work(environment, shutdown))
+    }
+
+    async fn work(&self, environment: &Environment, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
+        drawing_threads(self.threads)?;
+        let folder = environment.pictures(self.target.as_deref());
+        let pictures = Pictures::open(&folder).with_context(|| format!("use the folder {}", folder.display()))?;
+        let name = self.name.clone().unwrap_or_else(process_name);
+        let connection = self.bus.open(environment, &format!("oat-worker {name}")).await?;
+        let names = self.bus.names();
+        let worker = Worker {
+            name,
+            publisher: connection.publisher(),
+            connection: connection.clone(),
+            tasks: names.tasks,
+            results: names.results,
+            encoding: self.encoding.into(),
+            pictures,
+            limits: Limits { max_pixels: self.max_pixels, max_iterations: self.max_iterations },
+            slots: self.prefetch,
+            max_attempts: self.max_attempts,
+            grace: Duration::from_secs(self.grace),
+            idle_exit: self.idle_exit.map(Duration::from_secs),
+            events: Events::default(),
+        };
+        worker::run(worker, shutdown).await?;
+        connection.close().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The threads that draw, for the whole process.
+pub fn drawing_threads(threads: Option<usize>) -> anyhow::Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("oat-draw-{number}"));
+    pool.num_threads(threads.unwrap_or(0)).build_global().context("start the drawing threads")
+}

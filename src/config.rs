@@ -1,0 +1,135 @@
+//! Settings as plain values, and the only place that reads the environment.
+//!
+//! A flag wins over the environment, the environment over what is built in. Services never look here: they are
+//! given what they need.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// The variables of the process, taken once.
+#[derive(Clone, Default)]
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// The environment of this process; variables that are not Unicode are as good as missing.
+    pub fn of_process() -> Environment {
+        Environment(
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
+        )
+    }
+
+    /// Variables given by a test.
+    pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Environment {
+        Environment(variables.map(|(name, value)| (name.into(), value.into())).into())
+    }
+
+    /// A variable that is there and not empty.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Where oat keeps things when nobody says otherwise: `$XDG_DATA_HOME/oat`, usually `~/.local/share/oat`.
+    pub fn data_folder(&self) -> PathBuf {
+        match (self.get("XDG_DATA_HOME"), self.get("HOME")) {
+            (Some(data), _) => Path::new(data).join("oat"),
+            (None, Some(home)) => Path::new(home).join(".local/share/oat"),
+            (None, None) => PathBuf::from("/var/lib/oat"),
+        }
+    }
+
+    /// `OAT_AMQP_URL`, then `AMQP_URL`, then the embedded bus in the data folder.
+    pub fn bus_url(&self, flag: Option<&str>, password_file: Option<&Path>) -> anyhow::Result<String> {
+        let url = flag.or(self.get("OAT_AMQP_URL")).or(self.get("AMQP_URL"));
+        self.url(url, password_file.or(self.get("OAT_AMQP_PASSWORD_FILE").map(Path::new)))
+    }
+
+    /// `OAT_DATABASE_URL`, then `DATABASE_URL`, then the same file that holds the embedded bus.
+    pub fn database_url(&self, flag: Option<&str>, password_file: Option<&Path>) -> anyhow::Result<String> {
+        let url = flag.or(self.get("OAT_DATABASE_URL")).or(self.get("DATABASE_URL"));
+        self.url(url, password_file.or(self.get("OAT_DATABASE_PASSWORD_FILE").map(Path::new)))
+    }
+
+    fn url(&self, url: Option<&str>, password_file: Option<&Path>) -> anyhow::Result<String> {
+        match (url, password_file) {
+            (None, _) => Ok(embedded(&self.data_folder())),
+            (Some(url), Some(file)) if !url.starts_with("sqlite:") => with_password(url, file),
+            (Some(url), _) => Ok(url.to_owned()),
+        }
+    }
+
+    /// `OAT_TARGET`, then `pictures` in the data folder.
+    pub fn pictures(&self, flag: Option<&Path>) -> PathBuf {
+        let folder = flag.map(Path::to_owned).or_else(|| self.get("OAT_TARGET").map(PathBuf::from));
+        folder.unwrap_or_else(|| self.data_folder().join("pictures"))
+    }
+
+    /// Certificates to trust on `amqps://` instead of the system's: `OAT_AMQP_CA_FILE`.
+    pub fn bus_ca_file(&self) -> Option<PathBuf> {
+        self.get("OAT_AMQP_CA_FILE").map(PathBuf::from)
+    }
+
+    /// Whether colours are welcome (<https://no-color.org>).
+    pub fn colour(&self) -> bool {
+        self.get("NO_COLOR").is_none() && self.get("TERM") != Some("dumb")
+    }
+}
+
+/// The URL of the one file in `folder` that holds bus and records.
+pub fn embedded(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("oat.db").display())
+}
+
+/// The file behind a `sqlite:` URL.
+pub fn sqlite_path(url: &str) -> Option<&Path> {
+    let rest = url.strip_prefix("sqlite:")?;
+    Some(Path::new(rest.strip_prefix("//").unwrap_or(rest)))
+}
+
+/// A URL as it may be shown: the password replaced.
+pub fn masked(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => match parsed.set_password(Some("***")) {
+            Ok(()) => parsed.to_string(),
+            Err(()) => "(a URL)".into(),
+        },
+        Ok(_) => url.into(),
+        // It may hold a password that we cannot find.
+        Err(_) => url.split_once("://").map_or(url.into(), |(scheme, _)| format!("{scheme}://…")),
+    }
+}
+
+fn with_password(url: &str, file: &Path) -> anyhow::Result<String> {
+    use anyhow::Context;
+    let text = std::fs::read_to_string(file).with_context(|| format!("read the password from {}", file.display()))?;
+    let mut parsed = Url::parse(url).with_context(|| format!("read the URL {}", masked(url)))?;
+    let password = text.lines().next().unwrap_or_default();
+    anyhow::ensure!(parsed.set_password(Some(password)).is_ok(), "{} has no place for a password", masked(url));
+    Ok(parsed.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_the_environment_and_that_over_what_is_built_in() {
+        let nothing = Environment::of([("HOME", "/home/ada")]);
+        assert_eq!(nothing.bus_url(None, None).unwrap(), "sqlite:/home/ada/.local/share/oat/oat.db");
+        assert_eq!(nothing.database_url(None, None).unwrap(), nothing.bus_url(None, None).unwrap());
+        let set = Environment::of([("OAT_AMQP_URL", "amqp://a"), ("AMQP_URL", "amqp://b"), ("OAT_TARGET", "")]);
+        assert_eq!(set.bus_url(None, None).unwrap(), "amqp://a");
+        assert_eq!(set.bus_url(Some("amqp://c"), None).unwrap(), "amqp://c");
+        assert_eq!(set.pictures(Some(Path::new("/p"))), Path::new("/p"));
+    }
+
+    #[test]
+    fn a_password_comes_from_a_file_and_is_never_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "p@ss/word\n").unwrap();
+        let url = Environment::default().bus_url(Some("amqp://ada@host/%2f"), Some(file.path())).unwrap();
+        assert_eq!(url, "amqp://ada:p%40ss%2Fword@host/%2f");
+        assert_eq!(masked(&url), "amqp://ada:***@host/%2f");
+        assert_eq!(masked("amqp://ada:secret@ho st"), "amqp://…");
+    }
+}

@@ -1,0 +1,25 @@
+//! Draws. A [`Scene`] becomes escapes, escapes become colours, colours a [`Picture`], a picture a PNG.
+//!
+//! Everything here is a pure function of the scene: no clock, no randomness, no files, no bus. The same
+//! scene gives the same bytes on every machine, which is what makes a redelivered task harmless and a
+//! checksum worth recording.
+
+mod constant;
+mod draw;
+mod escape;
+mod formula;
+mod lanes;
+mod palette;
+mod picture;
+mod scene;
+pub mod tour;
+mod viewport;
+
+pub use constant::julia_constant;
+pub use draw::{Stop, draw};
+pub use escape::escape;
+pub use formula::Formula;
+pub use palette::{Palette, Rgb};
+pub use picture::Picture;
+pub use scene::{Invalid, Limits, Scene, SceneFields};
+pub use viewport::Viewport;

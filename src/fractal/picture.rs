@@ -1,0 +1,106 @@
+//! Pixels, and the PNG they become. The same picture gives the same bytes, for a given version of oat.
+
+use super::Rgb;
+use std::collections::HashMap;
+
+/// RGB pixels, top row first, three bytes each.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    width: u32,
+    height: u32,
+    rgb: Vec<u8>,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "Picture {}×{}", self.width, self.height)
+    }
+}
+
+impl Picture {
+    /// `rgb` holds `width` × `height` × 3 bytes.
+    pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Picture {
+        assert_eq!(rgb.len() as u64, u64::from(width) * u64::from(height) * 3, "three bytes a pixel");
+        Picture { width, height, rgb }
+    }
+
+    /// The raw rows, three bytes a pixel.
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// BLAKE3 of the raw rows, in lower-case hexadecimal. It survives a change of the PNG encoder.
+    pub fn checksum(&self) -> String {
+        blake3::hash(&self.rgb).to_hex().to_string()
+    }
+
+    /// A PNG, indexed if 256 colours are enough: a third of the bytes to compress. `text` becomes text chunks.
+    pub fn to_png(&self, text: &[(&str, &str)]) -> Vec<u8> {
+        let mut png = Vec::new();
+        let mut encoder = png::Encoder::new(&mut png, self.width, self.height);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Fast);
+        let indexed = self.indexed();
+        match &indexed {
+            Some((colours, _)) => {
+                encoder.set_color(png::ColorType::Indexed);
+                encoder.set_palette(colours.as_flattened());
+            }
+            None => encoder.set_color(png::ColorType::Rgb),
+        }
+        const MEMORY: &str = "a Vec takes every write, and the header was valid";
+        for (keyword, value) in text {
+            encoder.add_itxt_chunk((*keyword).into(), (*value).into()).expect(MEMORY);
+        }
+        let mut writer = encoder.write_header().expect(MEMORY);
+        writer.write_image_data(indexed.as_ref().map_or(&self.rgb, |(_, indices)| indices)).expect(MEMORY);
+        writer.finish().expect(MEMORY);
+        png
+    }
+
+    /// The colours in order of appearance and an index for each pixel, unless there are more than 256.
+    fn indexed(&self) -> Option<(Vec<Rgb>, Vec<u8>)> {
+        let (mut colours, mut known) = (Vec::new(), HashMap::new());
+        let mut indices = Vec::with_capacity(self.rgb.len() / 3);
+        let mut last = None;
+        for &pixel in self.rgb.as_chunks::<3>().0 {
+            // Neighbours mostly share their colour: look it up only when it changes.
+            let index = match last {
+                Some((colour, index)) if colour == pixel => index,
+                _ => *known.entry(pixel).or_insert_with(|| {
+                    colours.push(pixel);
+                    colours.len() - 1
+                }),
+            };
+            last = Some((pixel, index));
+            indices.push(u8::try_from(index).ok()?);
+        }
+        Some((colours, indices))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(png: &[u8]) -> (png::ColorType, Vec<u8>) {
+        let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
+        let stored = decoder.read_header_info().unwrap().color_type;
+        decoder.set_transformations(png::Transformations::EXPAND);
+        let mut reader = decoder.read_info().unwrap();
+        let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut rgb).unwrap();
+        (stored, rgb)
+    }
+
+    #[test]
+    fn a_png_holds_the_pixels_whatever_the_number_of_colours() {
+        for (colours, stored) in
+            [(2, png::ColorType::Indexed), (256, png::ColorType::Indexed), (257, png::ColorType::Rgb)]
+        {
+            let rgb: Vec<u8> = (0..40 * 30).flat_map(|i| [(i % colours) as u8, (i % colours / 256) as u8, 7]).collect();
+            let png = Picture::new(40, 30, rgb.clone()).to_png(&[("Software", "oat")]);
+            assert_eq!(decoded(&png), (stored, rgb));
+        }
+    }
+}

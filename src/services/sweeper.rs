@@ -1,0 +1,53 @@
+//! Publishes again what was never confirmed or has vanished: the part that makes the outbox whole. It runs beside
+//! the tracker; several may run at once, since claiming a record gives it to one of them.
+
+use super::outbox::Outbox;
+use crate::bus::Connection;
+use crate::shutdown::Shutdown;
+use chrono::{TimeDelta, Utc};
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// Records taken at a time: a flood after an outage is spread out.
+const BATCH: u32 = 200;
+
+/// What the sweeper needs.
+#[derive(Clone, Debug)]
+pub struct Sweeper {
+    /// For publishing, and for the records.
+    pub outbox: Outbox,
+    /// For a look at the queue of tasks.
+    pub connection: Connection,
+    /// Between two sweeps.
+    pub interval: Duration,
+}
+
+/// Sweeps at every interval until shutdown is asked for.
+pub async fn run(sweeper: Sweeper, shutdown: Shutdown) {
+    while shutdown.or(tokio::time::sleep(sweeper.interval)).await.is_some() {
+        match sweeper.sweep().await {
+            Ok(0) => {}
+            Ok(count) => info!("published {count} task(s) again that were forgotten on the way"),
+            Err(error) => warn!("could not sweep: {error:#}"),
+        }
+    }
+}
+
+impl Sweeper {
+    /// One sweep; returns how many tasks were published.
+    ///
+    /// A queued task counts as lost only while the queue is empty: behind a long queue it is merely waiting.
+    pub async fn sweep(&self) -> anyhow::Result<usize> {
+        let idle = self.connection.depth(&self.outbox.exchange).await?.ready == 0;
+        let now = Utc::now();
+        let lease = now + TimeDelta::seconds(60);
+        let due = self.outbox.store.claim_due(now, lease, BATCH, idle).await?;
+        let mut published = 0;
+        // Records published equally often wait equally long afterwards.
+        for group in due.chunk_by(|a, b| a.publishes == b.publishes) {
+            let tasks: Vec<_> = group.iter().map(|due| due.task.clone()).collect();
+            published += self.outbox.publish(&tasks, group[0].publishes).await?;
+        }
+        Ok(published)
+    }
+}

@@ -1,0 +1,140 @@
+//! Records results: each becomes durable before it is acknowledged, and whatever cannot be recorded is kept among
+//! the dead letters with its reason.
+
+use super::patience::persist;
+use super::{Event, Events};
+use crate::bus::{Connection, Consumer, Delivery};
+use crate::shutdown::Shutdown;
+use crate::store::{self, Finished, Store};
+use crate::task::{End, Outcome};
+use anyhow::Context;
+use chrono::Utc;
+use futures_util::FutureExt;
+use tracing::{error, info, warn};
+
+/// What a tracker needs.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    /// Where results come from.
+    pub connection: Connection,
+    /// The queue of results.
+    pub results: String,
+    /// The records.
+    pub store: Store,
+    /// Results in its hands at any time; as many at most share one commit.
+    pub prefetch: u16,
+    /// For whoever watches.
+    pub events: Events,
+}
+
+/// Records until shutdown is asked for.
+pub async fn run(tracker: Tracker, shutdown: Shutdown) -> anyhow::Result<()> {
+    let consumer = tracker.connection.consume(&tracker.results, tracker.prefetch).await;
+    let mut consumer = consumer.context("consume the results")?;
+    while let Some(Some(first)) = shutdown.or(consumer.next()).await {
+        let batch = tracker.gather(first, &mut consumer).await;
+        tracker.record(batch, &shutdown).await;
+    }
+    consumer.cancel().await;
+    Ok(())
+}
+
+impl Tracker {
+    /// The first delivery and whatever else is there already: one commit serves them all.
+    async fn gather(&self, first: Delivery, consumer: &mut Consumer) -> Vec<(Outcome, Delivery)> {
+        let (mut batch, mut next) = (Vec::new(), Some(first));
+        while let Some(delivery) = next {
+            match Outcome::decode(delivery.message.content_type.as_deref(), &delivery.message.body) {
+                Ok(outcome) => batch.push((outcome, delivery)),
+                Err(refused) => reject(delivery, &refused.to_string()).await,
+            }
+            next = match batch.len() < usize::from(self.prefetch) {
+                true => consumer.next().now_or_never().flatten(),
+                false => None,
+            };
+        }
+        batch
+    }
+
+    /// Commits, then settles. If shutdown comes while the database is away the deliveries go back.
+    ///
+    /// What the database will never take must not hold up the rest: a batch that fails for another reason than the
+    /// state of the database is recorded one by one, and the culprit rejected.
+    async fn record(&self, batch: Vec<(Outcome, Delivery)>, shutdown: &Shutdown) {
+        let outcomes: Vec<Outcome> = batch.iter().map(|(outcome, _)| outcome.clone()).collect();
+        match (self.finish(&outcomes, shutdown).await, batch.len()) {
+            (None, _) => {}
+            (Some(Ok(finished)), _) => {
+                for ((outcome, delivery), finished) in batch.into_iter().zip(finished) {
+                    self.settle(outcome, delivery, finished).await;
+                }
+            }
+            (Some(Err(error)), 1) => {
+                for (_, delivery) in batch {
+                    reject(delivery, &format!("the database does not take it: {error}")).await;
+                }
+            }
+            (Some(Err(_)), _) => {
+                for single in batch {
+                    Box::pin(self.record(vec![single], shutdown)).await;
+                }
+            }
+        }
+    }
+
+    /// Waits while the database is away. `None` if shutdown comes first.
+    async fn finish(&self, outcomes: &[Outcome], shutdown: &Shutdown) -> Option<Result<Vec<Finished>, store::Error>> {
+        persist("record the results", shutdown, || async {
+            match self.store.finish(outcomes, Utc::now()).await {
+                Err(error) if error.is_environment() => Err(error),
+                settled => Ok(settled),
+            }
+        })
+        .await
+    }
+
+    async fn settle(&self, outcome: Outcome, delivery: Delivery, finished: Finished) {
+        let uuid = outcome.uuid;
+        match (finished, &outcome.end) {
+            (Finished::Recorded | Finished::Adopted, _) => {
+                tell(&outcome);
+                self.events.tell(|| Event::Recorded(outcome));
+            }
+            (Finished::Duplicate, _) => info!("result {uuid} was known already"),
+            (Finished::Late, _) => info!("result {uuid} came too late: the task is cancelled"),
+            (Finished::Conflict { recorded }, _) => {
+                error!("result {uuid} contradicts the record: a picture of one scene has two checksums");
+                let reason = format!("the record of this task has another checksum: {recorded}");
+                return reject(delivery, &reason).await;
+            }
+            // Its worker has put the task itself among the dead letters already.
+            (Finished::Unknown, End::Failed { reason }) => warn!("task {uuid} failed and has no record: {reason}"),
+            (Finished::Unknown, End::Drawn(_)) => {
+                let reason = "there is no record of this task, and the result does not carry its parameters";
+                return reject(delivery, reason).await;
+            }
+        }
+        if let Err(error) = delivery.ack().await {
+            info!("result {uuid} will come again and change nothing: {error}");
+        }
+    }
+}
+
+/// The original's three lines.
+fn tell(outcome: &Outcome) {
+    info!("processing result {}", outcome.uuid);
+    match &outcome.end {
+        End::Drawn(drawn) => {
+            info!("elapsed time {:.6} seconds", drawn.duration);
+            info!("checksum {}", drawn.checksum);
+        }
+        End::Failed { reason } => info!("failed: {reason}"),
+    }
+}
+
+async fn reject(delivery: Delivery, reason: &str) {
+    warn!("refused a result: {reason}");
+    if let Err(error) = delivery.reject(reason).await {
+        warn!("could not reject it, so it will come again: {error}");
+    }
+}

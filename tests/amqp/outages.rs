@@ -1,0 +1,189 @@
+//! The broker dies, the way to it is cut or falls silent, somebody deletes what we need: nothing is lost.
+
+use super::proxy::Proxy;
+use super::support::{Server, rabbitmq_url, rabbitmqctl, wait_until_async};
+use super::{number, numbered, open, patient, plain, soon, unique};
+use futures_util::{StreamExt, stream};
+use oat::bus::{Connection, Error, Options};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+const MESSAGES: i64 = 300;
+
+/// Publishes all numbers, several at once; the watch tells how many are confirmed.
+async fn publish_all(bus: Connection, name: String, confirmed: Arc<watch::Sender<i64>>) {
+    let publisher = bus.publisher();
+    let publish = |number| {
+        let (publisher, name, confirmed) = (publisher.clone(), name.clone(), confirmed.clone());
+        async move {
+            publisher.publish(&name, &name, numbered(number)).await.expect("confirmed in the end");
+            confirmed.send_modify(|count| *count += 1);
+        }
+    };
+    stream::iter(0..MESSAGES).for_each_concurrent(4, publish).await;
+}
+
+/// Consumes and acknowledges until every number has come.
+async fn consume_all(bus: Connection, name: String) {
+    let mut consumer = bus.consume(&name, 5).await.expect("the queue is there");
+    let mut seen = BTreeSet::new();
+    while (seen.len() as i64) < MESSAGES {
+        let delivery = consumer.next().await.expect("nobody cancels");
+        let number = number(&delivery);
+        // A lost acknowledgement means another delivery, nothing else.
+        match delivery.ack().await {
+            Ok(()) | Err(Error::Lost { .. }) => seen.insert(number),
+            Err(error) => panic!("{error}"),
+        };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_broker_is_killed_and_comes_back() {
+    let server = Arc::new(tokio::task::spawn_blocking(|| Server::start("rabbitmq")).await.unwrap());
+    let name = unique("killed");
+    let bus = open(&server.url(), plain(&name)).await;
+    // RabbitMQ writes the name of a new quorum queue to disk only after a while; an orderly restart makes sure of it.
+    restart(&server).await;
+    let confirmed = Arc::new(watch::channel(0).0);
+    let publishing = tokio::spawn(publish_all(bus.clone(), name.clone(), confirmed.clone()));
+    let consuming = tokio::spawn(consume_all(bus.clone(), name));
+    soon("a third is confirmed", confirmed.subscribe().wait_for(|count| *count >= MESSAGES / 3)).await.unwrap();
+    let killed = server.clone();
+    tokio::task::spawn_blocking(move || killed.kill()).await.unwrap();
+    restart(&server).await;
+    soon("all are published", publishing).await.unwrap();
+    soon("all have come", consuming).await.unwrap();
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_on_a_link_that_is_cut_again_and_again() {
+    let proxy = Proxy::start("127.0.0.1", port(rabbitmq_url())).await;
+    let name = unique("cut");
+    let bus = open(&proxy.lead(rabbitmq_url()), plain(&name)).await;
+    let confirmed = Arc::new(watch::channel(0).0);
+    let publishing = tokio::spawn(publish_all(bus.clone(), name.clone(), confirmed.clone()));
+    let consuming = tokio::spawn(consume_all(bus.clone(), name));
+    // A cut every so many confirmations, so that it always hits something under way.
+    for cut in 1..=12 {
+        let enough = cut * MESSAGES / 13;
+        soon("publishing goes on", confirmed.subscribe().wait_for(|count| *count >= enough)).await.unwrap();
+        proxy.cut();
+    }
+    soon("all are published", publishing).await.unwrap();
+    soon("all have come", consuming).await.unwrap();
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_falls_silent_is_given_up_by_its_heartbeat() {
+    let proxy = Proxy::start("127.0.0.1", port(rabbitmq_url())).await;
+    let name = unique("silent");
+    let options = Options { heartbeat: Duration::from_secs(1), ..patient() };
+    let bus = Connection::open(&proxy.lead(rabbitmq_url()), plain(&name), options).await.unwrap();
+    let mut consumer = bus.consume(&name, 1).await.unwrap();
+    proxy.silence(true);
+    let publisher = bus.publisher();
+    let publishing = tokio::spawn({
+        let name = name.clone();
+        async move { publisher.publish(&name, &name, numbered(1)).await }
+    });
+    // Through another way one sees when the broker has given up its consumer: both ends have noticed then.
+    let observer = open(rabbitmq_url(), Default::default()).await;
+    wait_until_async("the broker misses our heartbeats", async || observer.depth(&name).await.unwrap().consumers == 0)
+        .await;
+    proxy.silence(false);
+    soon("the publish is confirmed on a new session", publishing).await.unwrap().unwrap();
+    let delivery = soon("the consumer is back", consumer.next()).await.unwrap();
+    assert_eq!(number(&delivery), 1);
+    delivery.ack().await.unwrap();
+    bus.close().await;
+    observer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_of_a_lost_connection_acknowledges_nothing() {
+    let proxy = Proxy::start("127.0.0.1", port(rabbitmq_url())).await;
+    let name = unique("stale");
+    let bus = open(&proxy.lead(rabbitmq_url()), plain(&name)).await;
+    for number in 0..2 {
+        bus.publisher().publish(&name, &name, numbered(number)).await.unwrap();
+    }
+    let mut consumer = bus.consume(&name, 1).await.unwrap();
+    let old = soon("the first delivery", consumer.next()).await.unwrap();
+    proxy.cut();
+    // The same tag on the new channel belongs to this delivery.
+    let new = soon("the delivery after the cut", consumer.next()).await.unwrap();
+    assert!(matches!(old.ack().await, Err(Error::Lost { .. })));
+    drop(new);
+    let mut left = BTreeSet::new();
+    while left.len() < 2 {
+        let delivery = soon("both are still there", consumer.next()).await.unwrap();
+        left.insert(number(&delivery));
+        delivery.ack().await.unwrap();
+    }
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_queue_is_declared_anew_and_consumed_again() {
+    let name = unique("deleted");
+    let bus = open(rabbitmq_url(), plain(&name)).await;
+    let mut consumer = bus.consume(&name, 1).await.unwrap();
+    tokio::task::spawn_blocking({
+        let name = name.clone();
+        move || rabbitmqctl(&["delete_queue", &name])
+    })
+    .await
+    .unwrap();
+    bus.publisher().publish(&name, &name, numbered(7)).await.expect("the publisher misses the queue and declares it");
+    let delivery = soon("the consumer comes back to the queue", consumer.next()).await.unwrap();
+    assert_eq!(number(&delivery), 7);
+    delivery.ack().await.unwrap();
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acks_flow_while_an_alarm_stops_the_publishers() {
+    let server = Arc::new(tokio::task::spawn_blocking(|| Server::start("rabbitmq")).await.unwrap());
+    let name = unique("alarm");
+    let bus = open(&server.url(), plain(&name)).await;
+    let publisher = bus.publisher();
+    for number in 0..3 {
+        publisher.publish(&name, &name, numbered(number)).await.unwrap();
+    }
+    watermark(&server, "0").await;
+    let publishing = tokio::spawn({
+        let name = name.clone();
+        async move { publisher.publish(&name, &name, numbered(3)).await }
+    });
+    let mut consumer = bus.consume(&name, 3).await.unwrap();
+    for _ in 0..3 {
+        soon("a delivery during the alarm", consumer.next()).await.unwrap().ack().await.unwrap();
+    }
+    // The acknowledgements are with the broker: a restart of the consumer would find nothing.
+    consumer.cancel().await;
+    wait_until_async("nothing is left", async || bus.depth(&name).await.unwrap().ready == 0).await;
+    assert!(!publishing.is_finished(), "the alarm did not stop the publisher");
+    watermark(&server, "0.4").await;
+    soon("the publish is confirmed after the alarm", publishing).await.unwrap().unwrap();
+    bus.close().await;
+}
+
+async fn restart(server: &Arc<Server>) {
+    let server = server.clone();
+    tokio::task::spawn_blocking(move || server.restart()).await.unwrap();
+}
+
+async fn watermark(server: &Arc<Server>, fraction: &'static str) {
+    let server = server.clone();
+    let set = move || server.ctl(&["set_vm_memory_high_watermark", fraction]);
+    tokio::task::spawn_blocking(set).await.unwrap();
+}
+
+fn port(url: &str) -> u16 {
+    url::Url::parse(url).unwrap().port().expect("the test broker has a port of its own")
+}

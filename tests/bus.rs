@@ -1,0 +1,74 @@
+//! The promises of a bus, as sentences, each held against every transport: `on_sqlite` runs them over a file of its
+//! own, `on_rabbitmq` over a broker that all tests share, with names of its own. What concerns processes and not
+//! transports is in `bus/processes.rs`.
+
+#![allow(clippy::unwrap_used)] // A test that cannot go on should say so at once.
+
+mod support;
+
+#[path = "bus/fixture.rs"]
+mod fixture;
+#[path = "bus/flow.rs"]
+mod flow;
+#[path = "bus/processes.rs"]
+mod processes;
+#[path = "bus/routes.rs"]
+mod routes;
+#[path = "bus/settling.rs"]
+mod settling;
+
+macro_rules! promises {
+    ($($room:ident: $($promise:ident),+ $(,)?;)+) => {
+        mod on_sqlite {
+            $($(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                let bus = crate::fixture::Bus::on_sqlite();
+                crate::$room::$promise(&bus).await;
+            })+)+
+        }
+
+        mod on_rabbitmq {
+            $($(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                let bus = crate::fixture::Bus::on_rabbitmq();
+                crate::$room::$promise(&bus).await;
+            })+)+
+        }
+    };
+}
+
+promises! {
+    routes:
+        a_message_arrives_as_it_was_sent,
+        a_large_body_and_an_empty_one_arrive,
+        the_default_exchange_leads_to_the_queue_of_that_name,
+        a_direct_exchange_compares_keys,
+        a_topic_exchange_matches_patterns,
+        a_fanout_exchange_reaches_every_queue_once,
+        what_no_queue_would_get_is_an_error,
+        a_missing_exchange_or_queue_is_an_error,
+        declaring_twice_changes_nothing,
+        declaring_with_other_properties_is_a_conflict,
+        messages_survive_closing_and_reopening;
+    settling:
+        an_acknowledged_message_is_gone,
+        a_dropped_delivery_comes_back_with_its_attempt_counted,
+        retry_counts_attempts_and_goes_to_the_back,
+        reject_carries_the_reason_the_origin_and_the_raw_body,
+        rejecting_without_dead_letters_is_an_error_and_loses_nothing,
+        a_delivery_limit_of_two_gives_three_deliveries_and_a_dead_letter,
+        a_retried_message_is_not_worn_out_by_its_attempts,
+        closing_gives_back_what_is_out;
+    flow:
+        prefetch_is_never_exceeded,
+        competing_consumers_share_every_message_exactly_once,
+        consumers_of_one_connection_take_turns,
+        messages_come_in_the_order_in_which_a_publisher_was_answered,
+        many_publishes_at_once_all_arrive,
+        a_cancelled_consumer_gives_back_what_it_has_not_handed_out,
+        a_dropped_consumer_gives_back_what_it_has_not_handed_out,
+        cancelling_in_the_middle_of_the_stream_loses_and_doubles_nothing,
+        giving_up_on_the_next_message_loses_nothing,
+        a_waiting_consumer_ends_when_its_connection_is_closed,
+        depth_tells_the_truth;
+}

@@ -1,0 +1,210 @@
+//! The programs as people meet them: the one command, help, wrong flags, servers that are down, signals.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A program with an environment of its own: nothing of the machine's settings, and a home that is empty.
+fn program(name: &str, home: &Path) -> Command {
+    let folder = Path::new(env!("CARGO_BIN_EXE_oat")).parent().unwrap();
+    let mut command = Command::new(folder.join(name));
+    command.env_clear().env("HOME", home).stdin(Stdio::null());
+    command
+}
+
+fn oat(home: &Path, arguments: &[&str]) -> Output {
+    program("oat", home).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn home() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn json_lines(output: &Output) -> Vec<Value> {
+    stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn oat_up_draws_the_tour_and_leaves() {
+    let home = home();
+    let up = oat(home.path(), &["up", "--exit", "--tasks", "24", "--size", "160x120"]);
+    assert_eq!(up.status.code(), Some(0), "{}", stderr(&up));
+    assert!(stdout(&up).contains("24 picture(s)"), "{}", stdout(&up));
+    assert_eq!(stderr(&up).lines().filter(|line| line.starts_with('✓')).count(), 24, "{}", stderr(&up));
+
+    let list = json_lines(&oat(home.path(), &["list", "--all", "--json"]));
+    assert_eq!(list.len(), 24);
+    for record in &list {
+        let uuid = record["uuid"].as_str().unwrap();
+        let file = home.path().join(format!(".local/share/oat/pictures/{uuid}.png"));
+        assert_eq!(hex::encode(Sha256::digest(std::fs::read(file).unwrap())), record["checksum"].as_str().unwrap());
+        assert_eq!(record["state"], "done");
+        let show = json_lines(&oat(home.path(), &["show", &uuid[..13], "--json"]));
+        assert_eq!(&show[0], record);
+    }
+}
+
+#[test]
+fn oat_up_finds_what_it_has_drawn_and_draws_it_again_only_when_asked() {
+    let home = home();
+    let up = |more: &[&str]| oat(home.path(), &[&["up", "--exit", "--size", "40x30"], more].concat());
+    assert!(stdout(&up(&[])).contains("24 picture(s) in"));
+    assert!(stdout(&up(&[])).contains("24 picture(s) are here already"));
+    assert!(stdout(&up(&["--again"])).contains("24 picture(s) in"));
+    assert_eq!(json_lines(&oat(home.path(), &["list", "--all", "--json"])).len(), 48);
+}
+
+#[test]
+fn oat_up_tells_programs_in_json() {
+    let home = home();
+    let up =
+        oat(home.path(), &["up", "--exit", "--fresh", "--tasks", "30", "--size", "40x30", "--seed", "1", "--json"]);
+    let lines = json_lines(&up);
+    assert_eq!(lines.len(), 31);
+    assert!(lines[..30].iter().all(|line| line["event"] == "picture" && line["checksum"].is_string()));
+    assert_eq!(
+        (&lines[30]["event"], &lines[30]["drawn"], &lines[30]["failed"]),
+        (&"summary".into(), &30.into(), &0.into())
+    );
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "--fresh leaves nothing");
+}
+
+#[test]
+fn ctrl_c_ends_oat_up_while_it_waits_for_work() {
+    let home = home();
+    let mut up = program("oat", home.path());
+    up.args(["up", "--tasks", "1", "--size", "40x30"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut up = up.spawn().unwrap();
+    let mut lines = BufReader::new(up.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("waiting for more")));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&up), rustix::process::Signal::INT).unwrap();
+    assert_eq!(up.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn help_is_help_and_nothing_is_usage() {
+    let home = home();
+    for program_name in ["oat", "oat-producer", "oat-worker", "oat-tracker"] {
+        let help = program(program_name, home.path()).arg("--help").output().unwrap();
+        assert_eq!(help.status.code(), Some(0));
+        assert!(stdout(&help).contains("Usage: "), "{}", stdout(&help));
+        assert!(help.stderr.is_empty());
+    }
+    for command in ["up", "draw", "list", "show", "setup"] {
+        assert_eq!(oat(home.path(), &[command, "--help"]).status.code(), Some(0));
+    }
+    assert_eq!(oat(home.path(), &["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_wrong_flag_is_usage_and_suggests_the_right_one() {
+    let home = home();
+    let wrong = oat(home.path(), &["up", "--task", "3"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("--tasks"), "{}", stderr(&wrong));
+    assert!(wrong.stdout.is_empty());
+    assert_eq!(oat(home.path(), &["list", "--state", "nonsense"]).status.code(), Some(2));
+    assert_eq!(oat(home.path(), &["draw", "--at", "atlantis", "-o", "a.png"]).status.code(), Some(2));
+    assert_eq!(oat(home.path(), &["draw", "--width", "0", "-o", "a.png"]).status.code(), Some(2));
+    let never = program("oat-producer", home.path())
+        .args(["--formula=julia", "--max-iterations=11", "--min-iterations=1"])
+        .output();
+    assert_eq!(never.unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn a_server_that_is_down_is_told_with_its_cure_and_without_its_password() {
+    let home = home();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let bus = format!("amqp://ada:canary@127.0.0.1:{free}/%2f");
+    let worker = program("oat-worker", home.path()).args(["--amqp-url", &bus]).output().unwrap();
+    assert_eq!(worker.status.code(), Some(4), "{}", stderr(&worker));
+    assert!(stderr(&worker).contains("cannot reach the message bus") && stderr(&worker).contains("fix: "));
+    let databases = ["mysql", "postgres"].map(|kind| format!("{kind}://ada:canary@127.0.0.1:{free}/oat"));
+    for database in &databases {
+        let tracker = program("oat-tracker", home.path()).args(["--database-url", database]).output().unwrap();
+        assert_eq!(tracker.status.code(), Some(4), "{}", stderr(&tracker));
+        assert!(stderr(&tracker).contains("fix: ") && !stderr(&tracker).contains("canary"), "{}", stderr(&tracker));
+    }
+    assert!(!stderr(&worker).contains("canary"), "{}", stderr(&worker));
+}
+
+#[test]
+fn nonsense_in_a_url_is_a_matter_of_settings() {
+    let home = home();
+    for url in ["kafka://host", "amqp:", "nonsense", "amqp://ho st:1"] {
+        let worker = program("oat-worker", home.path()).args(["--amqp-url", url]).output().unwrap();
+        assert_eq!(worker.status.code(), Some(2), "{url}: {}", stderr(&worker));
+        let list = oat(home.path(), &["list", "--database-url", url]);
+        assert_eq!(list.status.code(), Some(2), "{url}: {}", stderr(&list));
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let home = home();
+    assert_eq!(oat(home.path(), &["setup"]).status.code(), Some(0));
+    let missing = oat(home.path(), &["show", "0123abcd"]);
+    assert_eq!(missing.status.code(), Some(5), "{}", stderr(&missing));
+    assert!(stderr(&missing).contains("oat list"));
+}
+
+#[test]
+fn setup_may_be_repeated() {
+    let home = home();
+    let first = oat(home.path(), &["setup"]);
+    let second = oat(home.path(), &["setup"]);
+    assert!(stdout(&first).contains("database  ran ") && !stdout(&second).contains("database  ran "));
+    assert_eq!((first.status.code(), second.status.code()), (Some(0), Some(0)));
+}
+
+/// 2015's flag, which then broke the log file and the database connection.
+#[test]
+fn a_daemon_in_the_background_logs_and_ends() {
+    let home = home();
+    let (log, pid_file) = (home.path().join("log"), home.path().join("pid"));
+    let mut producer = program("oat-producer", home.path());
+    producer.args(["--daemonize", "--one-shot", "--min-width=9", "--max-width=9", "--min-tasks=3", "--max-tasks=3"]);
+    producer.arg("--log-file").arg(&log).arg("--pid-file").arg(&pid_file);
+    let started = producer.output().unwrap();
+    assert_eq!(started.status.code(), Some(0), "{}", stderr(&started));
+    let pid: u32 = stdout(&started).trim().parse().unwrap();
+    support::wait_until("the daemon has ended", || !Path::new(&format!("/proc/{pid}/stat")).exists() || is_zombie(pid));
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("generating 3 task(s)"), "{log}");
+    assert_eq!(log.matches("generated task: ").count(), 3);
+    assert!(!pid_file.exists());
+}
+
+/// Its parent is init, which in a container may be somebody who never waits.
+fn is_zombie(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+}
+
+#[test]
+fn the_same_seed_gives_the_same_tasks() {
+    let tasks = |seed: &str| {
+        let home = home();
+        let producer = program("oat-producer", home.path()).args(["--one-shot", "--seed", seed]).output().unwrap();
+        assert_eq!(producer.status.code(), Some(0), "{}", stderr(&producer));
+        stderr(&producer)
+            .lines()
+            .filter_map(|line| Some(line.split_once("generated task: ")?.1.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(tasks("7"), tasks("7"));
+    assert_ne!(tasks("7"), tasks("8"));
+}
+
+mod support;
