@@ -16,9 +16,9 @@
 //! A picture needs none of the rest:
 //!
 //! ```
-//! use oat::fractal::{Stop, draw, tour};
+//! use oat::fractal::{Samples, Stop, catalogue, draw};
 //!
-//! let scene = tour::place("seahorse-valley").expect("it is on the tour").scene(64, 48)?;
+//! let scene = catalogue::place("seahorse-valley").expect("it is on the tour").scene(64, 48, Samples::FOUR)?;
 //! let picture = draw(&scene, &Stop::default()).expect("nobody calls it off");
 //! assert_eq!(picture.rgb().len(), 64 * 48 * 3);
 //! # Ok::<(), oat::fractal::Invalid>(())

@@ -6,7 +6,6 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 
 /// What the names of unfinished files end in.
@@ -41,9 +40,8 @@ impl Pictures {
     /// Writes a picture: temporary file, fsync, rename, fsync of the folder. A picture that is there already is
     /// replaced in one step. After an error nothing is left behind, and it may be tried again.
     pub fn save(&self, uuid: Uuid, png: &[u8]) -> io::Result<PathBuf> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let unfinished = self.folder.join(format!(".{uuid}.{}-{number}{UNFINISHED}", std::process::id()));
+        // Not the process number: on a shared folder two containers may both be number 1.
+        let unfinished = self.folder.join(format!(".{uuid}.{}{UNFINISHED}", Uuid::new_v4().simple()));
         let path = self.path(uuid);
         let written = write(&unfinished, png).and_then(|_lock| fs::rename(&unfinished, &path));
         if written.is_err() {

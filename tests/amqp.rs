@@ -1,6 +1,5 @@
 //! What is particular to RabbitMQ: outages of the broker and of the way to it, refusals, alarms, TLS. The promises that
 //! both transports keep are held in `tests/bus.rs`.
-#![allow(clippy::unwrap_used)] // In a test an unwrap is an assertion.
 
 #[path = "amqp/outages.rs"]
 mod outages;

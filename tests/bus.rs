@@ -2,8 +2,6 @@
 //! own, `on_rabbitmq` over a broker that all tests share, with names of its own. What concerns processes and not
 //! transports is in `bus/processes.rs`.
 
-#![allow(clippy::unwrap_used)] // A test that cannot go on should say so at once.
-
 mod support;
 
 #[path = "bus/fixture.rs"]

@@ -1,7 +1,7 @@
 //! The pictures of 2015, bit for bit: five vectors computed with CPython 2.7 and 3.11.
 
 use num_complex::Complex64;
-use oat::fractal::{Formula, Palette, Scene, Stop, Viewport, draw};
+use oat::fractal::{Formula, Palette, Picture, Samples, Scene, Stop, Viewport, catalogue, draw};
 use sha2::{Digest, Sha256};
 use std::process::Command;
 
@@ -86,6 +86,57 @@ fn oat_draw_draws_the_pictures_of_2015() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(hex::encode(Sha256::digest(rgb_of(&output.stdout))), golden.sha256, "{:?}", golden.size);
     }
+}
+
+/// Twenty lines of another language, from the definition alone.
+#[test]
+fn python_draws_the_same_pictures() {
+    for golden in &GOLDEN {
+        let Golden { size: (width, height), bounds, iterations, c: (cx, cy), .. } = golden;
+        let mut arguments = vec![width.to_string(), height.to_string()];
+        arguments.extend(bounds.map(|bound| bound.to_string()));
+        arguments.extend([iterations.to_string(), cx.to_string(), cy.to_string()]);
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/escape.py");
+        let output = Command::new("python3").arg(script).args(arguments).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), golden.sha256, "{:?}", golden.size);
+    }
+}
+
+#[test]
+fn a_picture_says_how_it_was_drawn_and_is_drawn_again_from_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let oat = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_oat")).args(arguments).current_dir(folder.path()).output().unwrap()
+    };
+    let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert!(oat(&["draw", "--at", "coral", "--size", "64x48", "-o", "first.png"]).status.success());
+    assert!(oat(&["draw", "--like", "first.png", "-o", "again.png"]).status.success());
+    assert_eq!(bytes("first.png"), bytes("again.png"));
+    let shown = oat(&["show", "first.png", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!((&shown["palette"], &shown["cx"], &shown["samples"]), (&"aurora".into(), &(-0.4).into(), &4.into()));
+
+    let verify = |name: &str| oat(&["verify", name]).status.code();
+    assert_eq!(verify("./first.png"), Some(0));
+    // The same file with a few of its pixels painted over.
+    let (picture, scene) = Picture::from_png(&bytes("first.png")).unwrap();
+    let mut rgb = picture.rgb().to_vec();
+    rgb[..30].fill(0);
+    std::fs::write(folder.path().join("forged.png"), Picture::new(64, 48, rgb).to_png_of(&scene.unwrap())).unwrap();
+    assert_eq!(verify("./forged.png"), Some(6));
+}
+
+#[test]
+fn samples_are_averaged_as_light_and_one_sample_is_the_pixel_itself() {
+    let scene = |samples| catalogue::place("dendrite").unwrap().scene(40, 30, Samples::new(samples).unwrap()).unwrap();
+    let pictures = [1, 4, 9, 16].map(|samples| draw(&scene(samples), &Stop::default()).unwrap());
+    for pair in pictures.windows(2) {
+        assert_ne!(pair[0], pair[1]);
+    }
+    // An odd number along a side has a sample in the middle, which is the only one of the plain picture.
+    let fine = draw(&scene(16), &Stop::default()).unwrap();
+    let far = |a: &Picture| a.rgb().iter().zip(fine.rgb()).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum::<u64>();
+    assert!(far(&pictures[0]) > far(&pictures[1]) && far(&pictures[1]) > far(&pictures[2]), "more samples, less noise");
 }
 
 #[test]

@@ -81,6 +81,35 @@ fn oat_up_tells_programs_in_json() {
 }
 
 #[test]
+fn verify_says_which_side_has_changed() {
+    let home = home();
+    oat(home.path(), &["up", "--exit", "--tasks", "3", "--size", "40x30"]);
+    let all = || oat(home.path(), &["verify", "--all"]);
+    assert_eq!(all().status.code(), Some(0), "{}", stdout(&all()));
+    assert!(stdout(&all()).contains("3 match, 0 differ"));
+
+    let records = json_lines(&oat(home.path(), &["list", "--json"]));
+    let uuid = records[0]["uuid"].as_str().unwrap();
+    let file = home.path().join(format!(".local/share/oat/pictures/{uuid}.png"));
+    let mut png = std::fs::read(&file).unwrap();
+    *png.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, png).unwrap();
+    let changed = oat(home.path(), &["verify", &uuid[..8]]);
+    assert_eq!(changed.status.code(), Some(6));
+    assert!(stdout(&changed).contains("the file was changed"), "{}", stdout(&changed));
+    std::fs::remove_file(&file).unwrap();
+    assert!(stdout(&all()).contains("the file cannot be read") && stdout(&all()).contains("2 match, 1 differ"));
+}
+
+#[test]
+fn scenes_and_palettes_are_listed_without_colours_in_a_pipe() {
+    let home = home();
+    let (scenes, palettes) = (oat(home.path(), &["scenes"]), oat(home.path(), &["palettes"]));
+    assert_eq!((stdout(&scenes).lines().count(), stdout(&palettes).lines().count()), (24, 7));
+    assert!(!stdout(&scenes).contains('\x1b') && !stdout(&palettes).contains('\x1b'));
+}
+
+#[test]
 fn ctrl_c_ends_oat_up_while_it_waits_for_work() {
     let home = home();
     let mut up = program("oat", home.path());

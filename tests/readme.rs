@@ -14,7 +14,8 @@ fn console_lines() -> Vec<(String, String)> {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let typed = text.lines().filter_map(|line| line.trim().strip_prefix("$ "));
-        found.extend(typed.map(|line| (file.display().to_string(), line.to_owned())));
+        let without_comment = typed.map(|line| line.split(" # ").next().unwrap_or_default().trim_end());
+        found.extend(without_comment.map(|line| (file.display().to_string(), line.to_owned())));
     }
     found
 }

@@ -23,6 +23,7 @@ mod message;
 mod publisher;
 mod routing;
 
+pub(crate) use amqp::mask as shown;
 pub use connection::{Connection, Depth, Options};
 pub use consumer::Consumer;
 pub use entity::{Binding, Exchange, ExchangeKind, Queue, Topology};

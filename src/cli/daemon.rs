@@ -1,5 +1,6 @@
 //! What the three daemons have in common: log file, detaching, pid file, signals, and their own runtime.
 
+use super::output::tell;
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, Logging};
@@ -68,7 +69,7 @@ impl DaemonArgs {
             .stderr(log)
             .spawn()
             .context("start the background process")?;
-        println!("{}", child.id());
+        tell!("{}", child.id());
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: turns arguments into settings, opens what a part needs, starts it, prints, and exits with a
 //! status that means something. How anything is done is not known here.
 
+mod catalogue;
 mod connect;
 mod daemon;
 mod draw;
@@ -8,9 +9,11 @@ mod failure;
 mod output;
 mod producer;
 mod records;
+mod scene;
 mod setup;
 mod tracker;
 mod up;
+mod verify;
 mod worker;
 
 use crate::config::Environment;
@@ -30,13 +33,14 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   oat up                                    the whole pipeline, here, without any server
-  oat draw --at seahorse-valley -o a.png    one picture, without a pipeline
+  oat draw --at seahorse-valley             one picture, without a pipeline
   oat list                                  what has been drawn
+  oat verify --all                          draw it all again, and compare
 
 The daemons are programs of their own: oat-producer, oat-worker, oat-tracker.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 partly done,
-4 a server cannot be reached, 5 not found, 130 interrupted.";
+4 a server cannot be reached, 5 not found, 6 verification failed, 130 and 143 interrupted.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -49,6 +53,12 @@ enum Command {
     List(records::ListArgs),
     /// Shows everything that is known of one picture.
     Show(records::ShowArgs),
+    /// Draws pictures again and compares their checksums.
+    Verify(verify::Args),
+    /// Lists the places of the tour.
+    Scenes(catalogue::ScenesArgs),
+    /// Lists the palettes.
+    Palettes(catalogue::PalettesArgs),
     /// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
     Setup(setup::Args),
     /// Invents tasks (the daemon oat-producer).
@@ -92,6 +102,9 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
         Command::Draw(args) => args.run(),
         Command::List(args) => args.run(&environment),
         Command::Show(args) => args.run(&environment),
+        Command::Verify(args) => args.run(&environment),
+        Command::Scenes(args) => args.run(&environment),
+        Command::Palettes(args) => args.run(&environment),
         Command::Setup(args) => args.run(&environment),
         Command::Producer(args) => args.run(&environment),
         Command::Worker(args) => args.run(&environment),

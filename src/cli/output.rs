@@ -5,6 +5,14 @@ use crate::task::{Drawn, Task};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+/// `println!` for readers who may have seen enough: `oat list | head -1` is no failure.
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($words)*)));
+    }};
+}
+pub(super) use tell;
+
 /// A record as one JSON object: `"v":1`, the scene's fields flat, times in RFC 3339, durations in seconds.
 pub fn record_json(record: &Record) -> Value {
     let mut object = task_json(&record.task);

@@ -136,7 +136,9 @@ impl Args {
             warn!("{} task(s) are stored and not published: the tracker will", produced.stored - produced.confirmed);
             return Ok(ExitCode::from(3));
         }
-        Ok(ExitCode::SUCCESS)
+        // Without an end of its own, a signal is the way to end it.
+        let asked = self.one_shot || self.count.is_some();
+        Ok(if asked && !produced.complete { ExitCode::from(3) } else { ExitCode::SUCCESS })
     }
 
     fn plan(&self) -> Plan {

@@ -2,12 +2,15 @@
 
 use super::connect::StoreArgs;
 use super::daemon::runtime;
-use super::output::{age, record_json, size, table, title};
+use super::output::{age, record_json, size, table, tell, title};
+use super::scene::scene_of;
 use crate::config::Environment;
 use crate::store::{Filter, Record, State};
 use chrono::Utc;
 use clap::ValueEnum;
+use serde_json::Value;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Lists pictures and their state, newest first.
@@ -63,8 +66,9 @@ impl ListArgs {
         let records = runtime()?
             .block_on(async { Ok::<_, anyhow::Error>(self.store.open(environment).await?.list(&filter).await?) })?;
         match self.json {
-            true => records.iter().for_each(|record| println!("{}", record_json(record))),
-            false => print!("{}", as_table(&records)),
+            true => records.iter().for_each(|record| tell!("{}", record_json(record))),
+            false if records.is_empty() => {}
+            false => tell!("{}", as_table(&records).trim_end()),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -100,8 +104,9 @@ fn as_table(records: &[Record]) -> String {
 pub struct ShowArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// The uuid, or its first four digits or more if no other begins like that
-    id: String,
+    /// The uuid, or its first four digits or more if no other begins like that; or a PNG that oat has drawn
+    #[arg(value_name = "ID|FILE.png")]
+    what: String,
     /// As a JSON object
     #[arg(long)]
     json: bool,
@@ -109,28 +114,38 @@ pub struct ShowArgs {
 
 /// What is shown, in the order in which one asks.
 #[rustfmt::skip]
-const FIELDS: [&str; 26] = [
+const FIELDS: [&str; 29] = [
     "uuid", "name", "state", "reason", "formula", "cx", "cy", "width", "height", "iterations", "xa", "xb", "ya", "yb",
-    "palette", "checksum", "pixel_checksum", "size", "duration", "worker", "attempt", "publishes", "created_at",
-    "published_at", "started_at", "finished_at",
+    "palette", "offset", "density", "samples", "checksum", "pixel_checksum", "size", "duration", "worker", "attempt",
+    "publishes", "created_at", "published_at", "started_at", "finished_at",
 ];
 
 impl ShowArgs {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        let record = runtime()?
-            .block_on(async { Ok::<_, anyhow::Error>(self.store.open(environment).await?.find(&self.id).await?) })?;
-        let object = record_json(&record);
+        let object = match is_file(&self.what) {
+            true => serde_json::to_value(scene_of(Path::new(&self.what))?)?,
+            false => record_json(&self.record(environment)?),
+        };
         if self.json {
-            println!("{object}");
+            tell!("{object}");
             return Ok(ExitCode::SUCCESS);
         }
         for name in FIELDS {
             match &object[name] {
-                serde_json::Value::Null => {}
-                serde_json::Value::String(text) => println!("{name:<15} {text}"),
-                other => println!("{name:<15} {other}"),
+                Value::Null => {}
+                Value::String(text) => tell!("{name:<15} {text}"),
+                other => tell!("{name:<15} {other}"),
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+
+    fn record(&self, environment: &Environment) -> anyhow::Result<Record> {
+        runtime()?.block_on(async { Ok(self.store.open(environment).await?.find(&self.what).await?) })
+    }
+}
+
+/// A uuid has neither an extension nor a folder.
+pub fn is_file(what: &str) -> bool {
+    what.ends_with(".png") || what.contains('/')
 }

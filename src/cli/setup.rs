@@ -2,6 +2,7 @@
 
 use super::connect::{BusArgs, StoreArgs};
 use super::daemon::runtime;
+use super::output::tell;
 use crate::config::Environment;
 use std::process::ExitCode;
 
@@ -22,14 +23,14 @@ impl Args {
     async fn set_up(&self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let store = self.store.open(environment).await?;
         for migration in store.migrate().await? {
-            println!("database  ran {migration}");
+            tell!("database  ran {migration}");
         }
-        println!("database  up to date");
+        tell!("database  up to date");
         store.close().await;
         let connection = self.bus.open(environment, "oat setup").await?;
         for queue in self.bus.names().topology().queues {
             let depth = connection.depth(&queue.name).await?;
-            println!("bus       exchange and queue {}: {} message(s) waiting", queue.name, depth.ready);
+            tell!("bus       exchange and queue {}: {} message(s) waiting", queue.name, depth.ready);
         }
         connection.close().await;
         Ok(ExitCode::SUCCESS)

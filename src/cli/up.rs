@@ -2,14 +2,17 @@
 //! and one SQLite file unless told otherwise, and other processes may join them.
 
 mod progress;
+mod sheet;
 
 use super::connect::{BusArgs, StoreArgs};
 use super::daemon::runtime;
 use super::failure::Usage;
+use super::output::tell;
+use super::scene::{dimensions, samples};
 use super::worker::drawing_threads;
-use crate::bus::Connection;
-use crate::config::{Environment, embedded, masked};
-use crate::fractal::{Limits, tour};
+use crate::bus::{self, Connection};
+use crate::config::{Environment, embedded};
+use crate::fractal::{Limits, Samples, catalogue};
 use crate::pictures::Pictures;
 use crate::services::outbox::{Outbox, Patience};
 use crate::services::plan::{Plan, Range};
@@ -18,7 +21,7 @@ use crate::services::tracker::{self, Tracker};
 use crate::services::worker::{self, Worker};
 use crate::services::{Events, producer};
 use crate::shutdown::Shutdown;
-use crate::store::{Counts, Store};
+use crate::store::{self, Counts, Store};
 use crate::task::{Encoding, Task};
 use crate::telemetry::{self, Logging};
 use anyhow::Context;
@@ -51,6 +54,9 @@ pub struct Args {
     /// The size of a picture
     #[arg(long, value_name = "WxH", default_value = "960x720", value_parser = dimensions)]
     size: (u32, u32),
+    /// Points in a pixel of the tour: 1, 4, 9 or 16
+    #[arg(long, value_name = "N", default_value = "4", value_parser = samples)]
+    samples: Samples,
     /// Leaves when everything is drawn
     #[arg(long)]
     exit: bool,
@@ -79,12 +85,6 @@ Examples:
 
 While it runs, oat-producer in another terminal gives it more to do, and oat-worker
 takes a share of it: they find its file by themselves.";
-
-fn dimensions(text: &str) -> Result<(u32, u32), String> {
-    let parse = |side: &str| side.parse().ok().filter(|side| (1..=100_000).contains(side));
-    let sides = text.split_once(['x', '×']).and_then(|(width, height)| Some((parse(width)?, parse(height)?)));
-    sides.ok_or_else(|| "expected width x height in pixels, such as 960x720".into())
-}
 
 /// Where everything is. A temporary folder lives as long as this does.
 struct Place {
@@ -139,7 +139,11 @@ impl Args {
         }
 
         let finished = progress.watch(events, &house.store, &shutdown, &mut services).await?;
-        progress.summary(&place.pictures, self.fresh);
+        let sheet = place.folder.join("contact-sheet.png");
+        if finished && !self.fresh && tasks.len() >= catalogue::TOUR.len() {
+            sheet::leave(sheet.clone()).await?;
+        }
+        progress.summary(if sheet.exists() { &sheet } else { &place.pictures }, self.fresh);
         if finished && !self.exit {
             progress.say("waiting for more, from oat-producer in another terminal for example; Ctrl-C ends it");
             progress.stay(&shutdown, &mut services).await?;
@@ -148,13 +152,14 @@ impl Args {
         while let Some(service) = services.join_next().await {
             service.context("a part of oat broke")??;
         }
-        let left = pending(&house.store.counts().await?);
+        // Without an answer there is nothing to add to what was told already.
+        let after = house.store.counts().await.unwrap_or(before);
         house.connection.close().await;
         house.store.close().await;
-        if left > 0 {
-            progress.say(&format!("{left} picture(s) not drawn: oat up goes on with them"));
+        if !finished && pending(&after) > 0 {
+            progress.say(&format!("{} picture(s) not drawn: oat up goes on with them", pending(&after)));
         }
-        Ok(match (finished, progress.failed()) {
+        Ok(match (finished, after.failed.saturating_sub(before.failed)) {
             (false, _) => ExitCode::from(130),
             (true, 0) => ExitCode::SUCCESS,
             (true, _) => ExitCode::from(3),
@@ -224,15 +229,15 @@ impl Args {
         let number = match (self.tasks, before.done > 0 && !self.again) {
             (Some(number), _) => number as usize,
             (None, true) => 0,
-            (None, false) => tour::TOUR.len(),
+            (None, false) => catalogue::TOUR.len(),
         };
         let (width, height) = self.size;
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.unwrap_or_else(rand::random));
         let plan = Plan { width: Range(width, width), height: Range(height, height), ..Plan::default() };
-        let stops = tour::TOUR.iter().take(number).map(|place| {
+        let stops = catalogue::TOUR.iter().take(number).map(|place| {
             // The seed says what is drawn at random; the tour is the same for all, and may be drawn again.
             let uuid = Uuid::new_v4();
-            Ok(Task { uuid, name: Some(place.name.into()), scene: place.scene(width, height)? })
+            Ok(Task { uuid, name: Some(place.name.into()), scene: place.scene(width, height, self.samples)? })
         });
         let mut tasks = stops.collect::<anyhow::Result<Vec<_>>>()?;
         while tasks.len() < number {
@@ -249,19 +254,19 @@ impl Args {
         let bus = environment.bus_url(self.bus.amqp_url.as_deref(), self.bus.amqp_password_file.as_deref())?;
         let database = environment
             .database_url(self.store.database_url.as_deref(), self.store.database_password_file.as_deref())?;
-        println!("oat {} — the whole pipeline in one process", env!("CARGO_PKG_VERSION"));
-        println!("  bus       {}", masked(&bus));
-        println!("  database  {}", masked(&database));
-        println!("  pictures  {}", place.pictures.display());
-        println!("  workers   {}, {} threads", self.workers, rayon::current_num_threads());
+        tell!("oat {} — the whole pipeline in one process", env!("CARGO_PKG_VERSION"));
+        tell!("  bus       {}", bus::shown(&bus));
+        tell!("  database  {}", store::shown(&database));
+        tell!("  pictures  {}", place.pictures.display());
+        tell!("  workers   {}, {} threads", self.workers, rayon::current_num_threads());
         if tasks == 0 {
-            println!(
+            tell!(
                 "{} picture(s) are here already in {}; --again draws the tour again",
                 before.done,
                 place.folder.display()
             );
         }
-        println!();
+        tell!("");
         Ok(())
     }
 }

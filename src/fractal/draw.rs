@@ -1,6 +1,8 @@
 //! From scene to picture, on as many cores as rayon was given.
 
-use super::{Picture, Scene, lanes};
+use super::colouring::Painter;
+use super::lanes::{Block, escapes};
+use super::{Escape, Picture, Scene};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -12,7 +14,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Ends the drawing within a row of pixels.
+    /// Ends the drawing within a band of rows.
     pub fn call_off(&self) {
         self.called_off.store(true, Ordering::Relaxed);
     }
@@ -23,27 +25,41 @@ impl Stop {
     }
 }
 
-/// Draws; `None` if it was called off. The memory needed is three bytes a pixel.
+/// Points in a band: enough to keep every lane of a kernel busy, and few enough that the slowest band does not hold up
+/// the picture, and that calling it off takes milliseconds.
+const POINTS: usize = 8192;
+
+/// Draws; `None` if it was called off. The memory needed is three bytes a pixel, and a little for each thread.
 pub fn draw(scene: &Scene, stop: &Stop) -> Option<Picture> {
-    let viewport = scene.viewport();
-    let width = viewport.width() as usize;
-    let mut rgb = vec![0; width * 3 * viewport.height() as usize];
-    // Rows are handed out one at a time: neighbours differ a lot in cost, and the slowest must not hold up the picture.
-    rgb.par_chunks_exact_mut(width * 3).enumerate().with_max_len(1).for_each_init(
-        || vec![0; width],
-        |steps, (row, pixels)| {
+    let (width, height) = (scene.viewport().width() as usize, scene.viewport().height() as usize);
+    let side = scene.colouring().samples.side() as usize;
+    let xs: Vec<f64> = samples(width, side).map(|column| scene.viewport().x(column)).collect();
+    let ys: Vec<f64> = samples(height, side).map(|row| scene.viewport().y(row)).collect();
+    let painter = Painter::new(scene);
+    let rows = (POINTS / (xs.len() * side)).max(1);
+    let mut rgb = vec![0; width * height * 3];
+    rgb.par_chunks_mut(rows * width * 3).zip(ys.par_chunks(rows * side)).with_max_len(1).for_each_init(
+        Vec::new,
+        |ends, (pixels, ys)| {
             if stop.called_off.load(Ordering::Relaxed) {
                 return;
             }
-            lanes::escape_row(scene, row as u32, steps);
-            for (pixel, &steps) in pixels.as_chunks_mut::<3>().0.iter_mut().zip(steps.iter()) {
-                *pixel = scene.palette().colour(steps);
-            }
-            stop.rows.fetch_add(1, Ordering::Relaxed);
+            ends.resize(xs.len() * ys.len(), Escape::default());
+            let (limit, bailout) = (scene.iterations(), scene.colouring().palette.bailout());
+            escapes(&Block { formula: scene.formula(), xs: &xs, ys, limit, bailout }, ends);
+            painter.paint(ends, xs.len(), pixels);
+            stop.rows.fetch_add((ys.len() / side) as u32, Ordering::Relaxed);
         },
     );
     match stop.called_off.load(Ordering::Relaxed) {
         true => None,
-        false => Some(Picture::new(viewport.width(), viewport.height(), rgb)),
+        false => Some(Picture::new(scene.viewport().width(), scene.viewport().height(), rgb)),
     }
+}
+
+/// Where the samples of `pixels` pixels are, in pixels: `side` of them each, evenly spread around the pixel's own place,
+/// which is where a single sample is.
+fn samples(pixels: usize, side: usize) -> impl Iterator<Item = f64> {
+    let offset = move |sample: usize| (sample as f64 + 0.5) / side as f64 - 0.5;
+    (0..pixels).flat_map(move |pixel| (0..side).map(move |sample| pixel as f64 + offset(sample)))
 }

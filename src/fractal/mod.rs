@@ -4,20 +4,23 @@
 //! scene gives the same bytes on every machine, which is what makes a redelivered task harmless and a
 //! checksum worth recording.
 
+pub mod catalogue;
+mod colouring;
 mod constant;
 mod draw;
 mod escape;
 mod formula;
-mod lanes;
+pub mod lanes;
+mod light;
 mod palette;
 mod picture;
 mod scene;
-pub mod tour;
 mod viewport;
 
+pub use colouring::{Colouring, Samples};
 pub use constant::julia_constant;
 pub use draw::{Stop, draw};
-pub use escape::escape;
+pub use escape::{Escape, escape};
 pub use formula::Formula;
 pub use palette::{Palette, Rgb};
 pub use picture::Picture;

@@ -1,5 +1,6 @@
-//! Escapes to colours, by name.
+//! Colours by name. The numbers of the palettes stand in `catalogue.rs`.
 
+use super::catalogue::{WAVES, Wave};
 use serde::{Deserialize, Serialize};
 
 /// Red, green, blue, eight bits each.
@@ -9,20 +10,31 @@ pub type Rgb = [u8; 3];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Palette {
-    /// The colours of 2015: (i mod 8 · 32, i mod 16 · 16, i mod 32 · 8), 32 in all.
+    /// The colours of 2015: (i mod 8 · 32, i mod 16 · 16, i mod 32 · 8), 32 in all, in bands.
     #[default]
     Classic,
+    /// Night blue to fire.
+    Ember,
+    /// Deep water to foam.
+    Ocean,
+    /// Green and violet light in the sky.
+    Aurora,
+    /// Rose and slate.
+    Dusk,
+    /// Black and white.
+    Ink,
+    /// Bronze to cream.
+    Gold,
 }
 
 impl Palette {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Palette; 1] = [Palette::Classic];
+    pub const ALL: [Palette; 7] =
+        [Palette::Classic, Palette::Ember, Palette::Ocean, Palette::Aurora, Palette::Dusk, Palette::Ink, Palette::Gold];
 
     /// The name in commands, messages and records.
     pub fn name(self) -> &'static str {
-        match self {
-            Palette::Classic => "classic",
-        }
+        self.wave_data().map_or("classic", |wave| wave.name)
     }
 
     /// The palette with this name.
@@ -30,12 +42,48 @@ impl Palette {
         Palette::ALL.into_iter().find(|palette| palette.name() == name)
     }
 
-    /// The colour of an escape after `steps`.
-    #[inline]
-    pub fn colour(self, steps: u32) -> Rgb {
+    /// |z|² from which on an orbit has escaped. Smooth colours need to see it far outside.
+    pub fn bailout(self) -> f64 {
         match self {
-            // The products stay below 256: 7·32, 15·16 and 31·8 are the largest.
-            Palette::Classic => [(steps % 8 * 32) as u8, (steps % 16 * 16) as u8, (steps % 32 * 8) as u8],
+            Palette::Classic => 4.0,
+            _ => 65_536.0,
         }
+    }
+
+    fn wave_data(self) -> Option<&'static Wave> {
+        match self {
+            Palette::Classic => None,
+            Palette::Ember => Some(&WAVES[0]),
+            Palette::Ocean => Some(&WAVES[1]),
+            Palette::Aurora => Some(&WAVES[2]),
+            Palette::Dusk => Some(&WAVES[3]),
+            Palette::Ink => Some(&WAVES[4]),
+            Palette::Gold => Some(&WAVES[5]),
+        }
+    }
+
+    /// The classic colour of an escape after `steps`. The products stay below 256: 7·32, 15·16 and 31·8 are the largest.
+    pub(super) fn classic(steps: u32) -> Rgb {
+        [(steps % 8 * 32) as u8, (steps % 16 * 16) as u8, (steps % 32 * 8) as u8]
+    }
+
+    /// Turns of the wave for each unit of the logarithm of the smooth count.
+    pub(super) fn pace(self) -> f64 {
+        self.wave_data().map_or(0.0, |wave| wave.pace * 10.0)
+    }
+
+    /// What never escapes. In 2015 that was the colour of the last step.
+    pub(super) fn inside(self, limit: u32) -> Rgb {
+        self.wave_data().map_or_else(|| Palette::classic(limit - 1), |wave| wave.inside)
+    }
+
+    /// The colour after a part of a turn, a + b·cos 2π(t + d) for each channel (Inigo Quilez, "Palettes", 1999).
+    /// For classic, which has no wave, it is the band at that part of its period.
+    pub fn wave(self, turn: f64) -> Rgb {
+        let Some(wave) = self.wave_data() else { return Palette::classic((turn * 32.0) as u32) };
+        std::array::from_fn(|i| {
+            let value = wave.mean[i] + wave.swing[i] * libm::cos(std::f64::consts::TAU * (turn + wave.shift[i]));
+            (value.clamp(0.0, 1.0) * 255.0).round() as u8
+        })
     }
 }

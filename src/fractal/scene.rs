@@ -1,7 +1,7 @@
 //! Everything needed to draw: formula, viewport, iteration limit and colouring. Invalid scenes do not exist;
 //! what arrives from outside is [`SceneFields`] until it has been checked.
 
-use super::{Formula, Palette, Viewport};
+use super::{Colouring, Formula, Palette, Samples, Viewport};
 use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +14,14 @@ pub const MAX_ITERATIONS: u32 = i32::MAX as u32;
 pub struct Invalid(String);
 
 impl Invalid {
-    /// A refusal with its reason.
+    /// A refusal with its reason. It may quote what was sent, and a hostile sender sends much: what follows the first
+    /// 300 characters is left out.
     pub fn new(reason: impl Into<String>) -> Invalid {
-        Invalid(reason.into())
+        let reason = reason.into();
+        match reason.char_indices().nth(300) {
+            Some((end, _)) => Invalid(format!("{}…", &reason[..end])),
+            None => Invalid(reason),
+        }
     }
 }
 
@@ -27,12 +32,18 @@ pub struct Scene {
     formula: Formula,
     viewport: Viewport,
     iterations: u32,
-    palette: Palette,
+    colouring: Colouring,
 }
 
 impl Scene {
-    /// Refuses an iteration limit outside 1..=2³¹−1 and a Julia constant that is not finite.
-    pub fn new(formula: Formula, viewport: Viewport, iterations: u32, palette: Palette) -> Result<Scene, Invalid> {
+    /// Refuses an iteration limit outside 1..=2³¹−1, a Julia constant that is not finite, and impossible colours.
+    pub fn new(
+        formula: Formula,
+        viewport: Viewport,
+        iterations: u32,
+        colouring: impl Into<Colouring>,
+    ) -> Result<Scene, Invalid> {
+        let colouring = colouring.into().checked()?;
         if iterations == 0 || iterations > MAX_ITERATIONS {
             return Err(Invalid::new(format!("iterations is {iterations}, allowed is 1 to {MAX_ITERATIONS}")));
         }
@@ -41,7 +52,7 @@ impl Scene {
         {
             return Err(Invalid::new(format!("the Julia constant {c} must be finite")));
         }
-        Ok(Scene { formula, viewport, iterations, palette })
+        Ok(Scene { formula, viewport, iterations, colouring })
     }
 
     /// Mandelbrot or Julia.
@@ -60,8 +71,13 @@ impl Scene {
     }
 
     /// How escapes become colours.
-    pub fn palette(&self) -> Palette {
-        self.palette
+    pub fn colouring(&self) -> Colouring {
+        self.colouring
+    }
+
+    /// How many points are followed: the samples of all pixels.
+    pub fn points(&self) -> u64 {
+        self.viewport.pixels() * u64::from(self.colouring.samples.count())
     }
 }
 
@@ -83,9 +99,12 @@ impl Default for Limits {
 impl Limits {
     /// Whether a scene stays within them. Nothing has been allocated when this is asked.
     pub fn check(&self, scene: &Scene) -> Result<(), Invalid> {
-        let (pixels, iterations) = (scene.viewport.pixels(), scene.iterations);
+        let (pixels, iterations) = (scene.points(), scene.iterations);
         if pixels > self.max_pixels {
-            return Err(Invalid::new(format!("too many pixels: {pixels}, this worker draws {}", self.max_pixels)));
+            return Err(Invalid::new(format!(
+                "too many pixels: {pixels} with all their samples, this worker draws {}",
+                self.max_pixels
+            )));
         }
         if iterations > self.max_iterations {
             return Err(Invalid::new(format!(
@@ -126,6 +145,35 @@ pub struct SceneFields {
     /// The palette's name; `classic` when missing.
     #[serde(default)]
     pub palette: Palette,
+    /// Where in the palette to begin, in turns.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: f64,
+    /// How fast the colours follow each other.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub density: f64,
+    /// Points in a pixel: 1, 4, 9 or 16.
+    #[serde(default = "single", skip_serializing_if = "is_single")]
+    pub samples: u32,
+}
+
+fn is_zero(offset: &f64) -> bool {
+    offset.to_bits() == 0
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(density: &f64) -> bool {
+    *density == 1.0
+}
+
+fn single() -> u32 {
+    1
+}
+
+fn is_single(samples: &u32) -> bool {
+    *samples == 1
 }
 
 fn julia() -> String {
@@ -151,7 +199,9 @@ impl TryFrom<SceneFields> for Scene {
                 return Err(Invalid::new(format!("formula is {other:?}, known are \"julia\" and \"mandelbrot\"")));
             }
         };
-        Scene::new(formula, fields.viewport()?, fields.iterations, fields.palette)
+        let SceneFields { palette, offset, density, .. } = fields;
+        let colouring = Colouring { palette, offset, density, samples: Samples::new(fields.samples)? };
+        Scene::new(formula, fields.viewport()?, fields.iterations, colouring)
     }
 }
 
@@ -170,7 +220,10 @@ impl From<Scene> for SceneFields {
             formula: scene.formula.name().into(),
             cx: c.map(|c| c.re),
             cy: c.map(|c| c.im),
-            palette: scene.palette,
+            palette: scene.colouring.palette,
+            offset: scene.colouring.offset,
+            density: scene.colouring.density,
+            samples: scene.colouring.samples.count(),
         }
     }
 }

@@ -27,7 +27,7 @@ impl Viewport {
             }
         }
         for (name, a, b, side) in [("x", xa, xb, width), ("y", ya, yb, height)] {
-            if !a.is_finite() || !b.is_finite() || !((b - a) * f64::from(side)).is_finite() {
+            if !a.is_finite() || !b.is_finite() || !((b - a) * (f64::from(side) + 1.0)).is_finite() {
                 return Err(Invalid::new(format!(
                     "the bounds {name}a = {a} and {name}b = {b} must be finite numbers, and so must their distance"
                 )));
@@ -65,15 +65,15 @@ impl Viewport {
         u64::from(self.width) * u64::from(self.height)
     }
 
-    /// The real part of a column.
+    /// The real part of a column, or of a place between columns.
     #[inline]
-    pub fn x(&self, column: u32) -> f64 {
+    pub fn x(&self, column: f64) -> f64 {
         coordinate(column, self.width, self.xa, self.xb)
     }
 
-    /// The imaginary part of a row. Row 0 is `ya`: the original did not flip its pictures.
+    /// The imaginary part of a row, or of a place between rows. Row 0 is `ya`: the original did not flip its pictures.
     #[inline]
-    pub fn y(&self, row: u32) -> f64 {
+    pub fn y(&self, row: f64) -> f64 {
         coordinate(row, self.height, self.ya, self.yb)
     }
 }
@@ -81,8 +81,8 @@ impl Viewport {
 /// Multiply, then divide, then add, as the original did: another order rounds differently. A side of one
 /// pixel, by which the original divided zero, shows its first bound.
 #[inline]
-fn coordinate(index: u32, side: u32, a: f64, b: f64) -> f64 {
-    f64::from(index) * (b - a) / f64::from(side.max(2) - 1) + a
+fn coordinate(index: f64, side: u32, a: f64, b: f64) -> f64 {
+    index * (b - a) / f64::from(side.max(2) - 1) + a
 }
 
 #[cfg(test)]
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn the_corners_of_the_picture_are_the_bounds() {
         let view = Viewport::new(7, 3, [-2.0, 0.5, -1.25, 1.25]).unwrap();
-        assert_eq!([view.x(0), view.x(6), view.y(0), view.y(2)], [-2.0, 0.5, -1.25, 1.25]);
-        assert_eq!(Viewport::new(1, 1, [3.0, 4.0, 5.0, 6.0]).unwrap().x(0), 3.0);
+        assert_eq!([view.x(0.0), view.x(6.0), view.y(0.0), view.y(2.0)], [-2.0, 0.5, -1.25, 1.25]);
+        assert_eq!(Viewport::new(1, 1, [3.0, 4.0, 5.0, 6.0]).unwrap().x(0.0), 3.0);
     }
 }

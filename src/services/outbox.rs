@@ -7,6 +7,7 @@ use crate::task::{Encoding, Task};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt};
 use tracing::warn;
+use uuid::Uuid;
 
 /// Messages on their way to a confirm at any time.
 const WINDOW: usize = 256;
@@ -50,11 +51,10 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Publishes tasks whose records exist, and marks those that were confirmed. `publishes` says how often each had
-    /// been published before. Returns how many were confirmed; the others keep their state and come up again.
-    pub async fn publish(&self, tasks: &[Task], publishes: u32) -> Result<usize, store::Error> {
+    /// Publishes tasks whose records exist; returns those that were confirmed. The others come up again.
+    pub async fn publish(&self, tasks: &[Task]) -> Vec<Uuid> {
         let messages: Vec<_> = tasks.iter().map(|task| (task.uuid, self.message(task))).collect();
-        let confirmed: Vec<_> = stream::iter(messages)
+        stream::iter(messages)
             .map(|(uuid, message)| async move {
                 (uuid, self.publisher.publish(&self.exchange, &self.exchange, message).await)
             })
@@ -66,10 +66,13 @@ impl Outbox {
                 std::future::ready(sent.is_ok().then_some(uuid))
             })
             .collect()
-            .await;
+            .await
+    }
+
+    /// Writes down that the bus has confirmed these; `publishes` says how often each had been published before.
+    pub async fn mark(&self, confirmed: &[Uuid], publishes: u32) -> Result<(), store::Error> {
         let now = Utc::now();
-        self.store.mark_published(&confirmed, now, self.patience.lost_at(now, publishes + 1)).await?;
-        Ok(confirmed.len())
+        self.store.mark_published(confirmed, now, self.patience.lost_at(now, publishes + 1)).await.map(drop)
     }
 
     fn message(&self, task: &Task) -> Message {

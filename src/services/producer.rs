@@ -35,13 +35,19 @@ pub struct Produced {
     pub stored: usize,
     /// Those of them that the bus has confirmed. The others are published by the tracker's sweeper.
     pub confirmed: usize,
+    /// Whether all that was asked for was made: `false` if shutdown came before.
+    pub complete: bool,
 }
 
 /// Produces until the count is reached or shutdown is asked for; a batch that was begun is finished.
 pub async fn run(producer: Producer, shutdown: Shutdown) -> anyhow::Result<Produced> {
     let mut random = ChaCha8Rng::seed_from_u64(producer.seed);
     let mut produced = Produced::default();
-    while let Some(number) = producer.next_batch(&mut random, produced.stored) {
+    loop {
+        let Some(number) = producer.next_batch(&mut random, produced.stored) else {
+            produced.complete = true;
+            break;
+        };
         info!("generating {number} task(s)");
         let tasks = (0..number).map(|_| producer.plan.task(&mut random)).collect::<Result<Vec<_>, _>>()?;
         if !store(&producer.outbox, &tasks, &shutdown).await? {
@@ -50,6 +56,7 @@ pub async fn run(producer: Producer, shutdown: Shutdown) -> anyhow::Result<Produ
         produced.stored += tasks.len();
         produced.confirmed += publish(&producer.outbox, &tasks, &shutdown).await;
         if producer.one_shot || producer.next_batch(&mut random.clone(), produced.stored).is_none() {
+            produced.complete = true;
             break;
         }
         let nap = producer.plan.nap(&mut random);
@@ -95,7 +102,10 @@ pub async fn store(outbox: &Outbox, tasks: &[Task], shutdown: &Shutdown) -> anyh
     Ok(true)
 }
 
-/// Pushes stored tasks; returns how many were confirmed.
+/// Pushes stored tasks; returns how many the bus has confirmed. Each is pushed once: what the bus did not confirm, and
+/// what could not be marked before shutdown, the sweeper finds.
 pub async fn publish(outbox: &Outbox, tasks: &[Task], shutdown: &Shutdown) -> usize {
-    persist("publish the tasks", shutdown, || outbox.publish(tasks, 0)).await.unwrap_or(0)
+    let confirmed = outbox.publish(tasks).await;
+    persist("mark the published tasks", shutdown, || outbox.mark(&confirmed, 0)).await;
+    confirmed.len()
 }

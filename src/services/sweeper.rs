@@ -25,10 +25,11 @@ pub struct Sweeper {
 /// Sweeps at every interval until shutdown is asked for.
 pub async fn run(sweeper: Sweeper, shutdown: Shutdown) {
     while shutdown.or(tokio::time::sleep(sweeper.interval)).await.is_some() {
-        match sweeper.sweep().await {
-            Ok(0) => {}
-            Ok(count) => info!("published {count} task(s) again that were forgotten on the way"),
-            Err(error) => warn!("could not sweep: {error:#}"),
+        // Called off in the middle, it leaves records that are claimed for a minute, and then swept by the next one.
+        match shutdown.or(sweeper.sweep()).await {
+            None | Some(Ok(0)) => {}
+            Some(Ok(count)) => info!("published {count} task(s) again that were forgotten on the way"),
+            Some(Err(error)) => warn!("could not sweep: {error:#}"),
         }
     }
 }
@@ -36,17 +37,23 @@ pub async fn run(sweeper: Sweeper, shutdown: Shutdown) {
 impl Sweeper {
     /// One sweep; returns how many tasks were published.
     ///
-    /// A queued task counts as lost only while the queue is empty: behind a long queue it is merely waiting.
+    /// A queued task counts as lost only while the queue is empty: behind a long queue it is merely waiting. The
+    /// embedded bus also tells what is being drawn; RabbitMQ does not, so that a drawing which takes longer than
+    /// `--lost-after` is drawn twice there, and recorded once.
     pub async fn sweep(&self) -> anyhow::Result<usize> {
-        let idle = self.connection.depth(&self.outbox.exchange).await?.ready == 0;
+        let depth = self.connection.depth(&self.outbox.exchange).await?;
+        let idle = depth.ready == 0 && depth.unacked.unwrap_or(0) == 0;
         let now = Utc::now();
         let lease = now + TimeDelta::seconds(60);
-        let due = self.outbox.store.claim_due(now, lease, BATCH, idle).await?;
+        let mut due = self.outbox.store.claim_due(now, lease, BATCH, idle).await?;
+        due.sort_by_key(|due| due.publishes);
         let mut published = 0;
         // Records published equally often wait equally long afterwards.
         for group in due.chunk_by(|a, b| a.publishes == b.publishes) {
             let tasks: Vec<_> = group.iter().map(|due| due.task.clone()).collect();
-            published += self.outbox.publish(&tasks, group[0].publishes).await?;
+            let confirmed = self.outbox.publish(&tasks).await;
+            self.outbox.mark(&confirmed, group[0].publishes).await?;
+            published += confirmed.len();
         }
         Ok(published)
     }

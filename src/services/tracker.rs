@@ -31,7 +31,8 @@ pub struct Tracker {
 pub async fn run(tracker: Tracker, shutdown: Shutdown) -> anyhow::Result<()> {
     let consumer = tracker.connection.consume(&tracker.results, tracker.prefetch).await;
     let mut consumer = consumer.context("consume the results")?;
-    while let Some(Some(first)) = shutdown.or(consumer.next()).await {
+    while let Some(first) = shutdown.or(consumer.next()).await {
+        let first = first.context("the bus has ended")?;
         let batch = tracker.gather(first, &mut consumer).await;
         tracker.record(batch, &shutdown).await;
     }
@@ -40,18 +41,17 @@ pub async fn run(tracker: Tracker, shutdown: Shutdown) -> anyhow::Result<()> {
 }
 
 impl Tracker {
-    /// The first delivery and whatever else is there already: one commit serves them all.
+    /// The first delivery and what else is there already: one commit serves them all. What cannot be understood is
+    /// rejected, and counts too, or a flood of it would keep the rest from being committed.
     async fn gather(&self, first: Delivery, consumer: &mut Consumer) -> Vec<(Outcome, Delivery)> {
-        let (mut batch, mut next) = (Vec::new(), Some(first));
+        let (mut batch, mut next, mut taken) = (Vec::new(), Some(first), 0);
         while let Some(delivery) = next {
+            taken += 1;
             match Outcome::decode(delivery.message.content_type.as_deref(), &delivery.message.body) {
                 Ok(outcome) => batch.push((outcome, delivery)),
                 Err(refused) => reject(delivery, &refused.to_string()).await,
             }
-            next = match batch.len() < usize::from(self.prefetch) {
-                true => consumer.next().now_or_never().flatten(),
-                false => None,
-            };
+            next = if taken < self.prefetch { consumer.next().now_or_never().flatten() } else { None };
         }
         batch
     }
@@ -101,7 +101,7 @@ impl Tracker {
                 self.events.tell(|| Event::Recorded(outcome));
             }
             (Finished::Duplicate, _) => info!("result {uuid} was known already"),
-            (Finished::Late, _) => info!("result {uuid} came too late: the task is cancelled"),
+            (Finished::Late, _) => info!("result {uuid} came too late: the task has ended otherwise"),
             (Finished::Conflict { recorded }, _) => {
                 error!("result {uuid} contradicts the record: a picture of one scene has two checksums");
                 let reason = format!("the record of this task has another checksum: {recorded}");

@@ -59,12 +59,13 @@ pub async fn run(worker: Worker, shutdown: Shutdown) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = shutdown.requested() => break,
-            delivery = consumer.next() => match delivery {
+            // The bus keeps to its prefetch, but after a lost connection it begins anew, with full hands here.
+            delivery = consumer.next(), if hands.len() < usize::from(worker.slots) => match delivery {
                 Some(delivery) => {
                     let hand = handle(worker.clone(), delivery, stop.clone(), shutdown.clone());
                     hands.spawn(hand);
                 }
-                None => break,
+                None => anyhow::bail!("the bus has ended"),
             },
             Some(done) = hands.join_next() => report(done),
             () = idle(worker.idle_exit), if hands.is_empty() => break,
@@ -224,14 +225,12 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// Draws and encodes; `None` if it was called off. The scene is written into the file, so that the picture can
-    /// be drawn again from the file alone. Neither uuid nor time are: the same scene gives the same bytes.
+    /// Draws and encodes; `None` if it was called off.
     pub fn draw(task: &Task, stop: &Stop) -> Option<Encoded> {
         let begun = Instant::now();
         let picture = fractal::draw(&task.scene, stop)?;
         let duration = begun.elapsed().as_secs_f64();
-        let scene = serde_json::to_string(&task.scene).expect("a scene is plain data");
-        let png = picture.to_png(&[("Software", "oat"), ("oat:scene", &scene)]);
+        let png = picture.to_png_of(&task.scene);
         let drawn = Drawn {
             duration,
             checksum: hex::encode(Sha256::digest(&png)),

@@ -32,7 +32,7 @@ const KNOWN: &str = "the store is one of sqlite:PATH, mysql://… and postgres:/
 
 /// The URL without user, password and parameters. The last `@` ends the password, even one that should have been
 /// percent-encoded and was not.
-pub(super) fn shown(url: &str) -> String {
+pub(crate) fn shown(url: &str) -> String {
     match url.split_once(':') {
         Some(("sqlite", _)) => url.into(),
         Some((scheme, rest)) => {

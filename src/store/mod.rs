@@ -21,6 +21,7 @@ mod table;
 mod tls;
 mod verdict;
 
+pub(crate) use address::shown;
 pub use error::Error;
 pub use record::{Counts, Due, Filter, Finished, Record, State};
 

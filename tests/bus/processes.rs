@@ -3,6 +3,7 @@
 //! The other processes are this test program again: [`child`] does nothing unless the environment gives it a role.
 
 use crate::fixture::{Bus, next, note, send, soon, take, text};
+use crate::support::wait_until_async;
 use oat::bus::{Connection, Consumer, Queue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
@@ -70,15 +71,10 @@ async fn child() {
             let task = take(&mut consumer).await;
             send(&publisher, &news, [format!("{} {task}", std::process::id())]).await;
         },
-        "tick" => {
-            consumer.cancel().await;
-            // Not a multiple of anything, so that it meets the other side's looks at every moment between two.
-            let mut pace = tokio::time::interval(Duration::from_micros(7_300));
-            loop {
-                pace.tick().await;
-                send(&publisher, &queue, [now().as_nanos()]).await;
-            }
-        }
+        "clock" => loop {
+            take(&mut consumer).await;
+            send(&publisher, &news, [now().as_nanos()]).await;
+        },
         other => panic!("no such role: {other}"),
     }
 }
@@ -91,28 +87,43 @@ async fn hears(news: &mut Consumer, expected: &str) {
     while take(news).await != expected {}
 }
 
+/// Measures three times at most: the machine may be busy with other tests, and one quiet round shows what the bus
+/// itself takes.
+async fn takes_no_longer_than(limit: Duration, mut round: impl AsyncFnMut() -> Duration) {
+    let mut rounds = Vec::new();
+    while rounds.last().is_none_or(|took| *took > limit) {
+        assert!(rounds.len() < 3, "longer than {limit:?}: {rounds:?}");
+        rounds.push(round().await);
+    }
+    println!("no longer than {limit:?}: {rounds:?}");
+}
+
 #[tokio::test]
 async fn what_a_killed_process_held_is_delivered_again_at_once() {
     let bus = Bus::on_sqlite();
     let (connection, news) = connect(&bus.url, "work").await;
-    send(&connection.publisher(), "work", ["out", "unread"]).await;
     let mut news = connection.consume(&news, 1).await.unwrap();
-    let process = Process::start(&bus, "hold", "work");
-    hears(&mut news, "holding").await;
-    let depth = connection.depth("work").await.unwrap();
-    assert_eq!((depth.ready, depth.unacked, depth.consumers), (0, Some(2), 1));
+    takes_no_longer_than(Duration::from_millis(200), async || {
+        send(&connection.publisher(), "work", ["out", "unread"]).await;
+        let process = Process::start(&bus, "hold", "work");
+        hears(&mut news, "holding").await;
+        let depth = connection.depth("work").await.unwrap();
+        assert_eq!((depth.ready, depth.unacked, depth.consumers), (0, Some(2), 1));
 
-    let mut consumer = connection.consume("work", 2).await.unwrap();
-    let killed = Instant::now();
-    drop(process);
-    for expected in ["out", "unread"] {
-        let delivery = next(&mut consumer).await;
-        assert_eq!((text(&delivery), delivery.attempt, delivery.redelivered), (expected.into(), 2, true));
-        delivery.ack().await.unwrap();
-    }
-    println!("delivered again after {:?}", killed.elapsed());
-    assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
-    assert_eq!(connection.depth("work").await.unwrap().consumers, 1);
+        let mut consumer = connection.consume("work", 2).await.unwrap();
+        let killed = Instant::now();
+        drop(process);
+        let deliveries = [next(&mut consumer).await, next(&mut consumer).await];
+        let took = killed.elapsed();
+        for (delivery, expected) in deliveries.into_iter().zip(["out", "unread"]) {
+            assert_eq!((text(&delivery), delivery.attempt, delivery.redelivered), (expected.into(), 2, true));
+            delivery.ack().await.unwrap();
+        }
+        assert_eq!(connection.depth("work").await.unwrap().consumers, 1);
+        consumer.cancel().await;
+        took
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -170,23 +181,24 @@ async fn processes_that_start_together_on_a_new_file_share_its_work() {
 #[tokio::test]
 async fn a_message_reaches_another_process_within_milliseconds() {
     let bus = Bus::on_sqlite();
-    let (connection, _) = connect(&bus.url, "ticks").await;
-    let mut consumer = connection.consume("ticks", 1).await.unwrap();
-    let _process = Process::start(&bus, "tick", "ticks");
-    // The machine may be busy with other tests: one quiet moment is enough to see what the bus itself takes.
-    let mut medians = Vec::new();
-    while medians.last().is_none_or(|median| *median > Duration::from_millis(5)) {
-        assert!(medians.len() < 40, "{medians:?}");
+    let (connection, news) = connect(&bus.url, "clock").await;
+    let mut news = connection.consume(&news, 1).await.unwrap();
+    let _process = Process::start(&bus, "clock", "clock");
+    hears(&mut news, "ready").await;
+    takes_no_longer_than(Duration::from_millis(5), async || {
         let mut latencies = Vec::new();
-        for _ in 0..50 {
-            let delivery = next(&mut consumer).await;
+        // One at a time: what waits in a queue behind others would be measured with them.
+        for _ in 0..200 {
+            send(&connection.publisher(), "clock", ["what time is it"]).await;
+            let delivery = next(&mut news).await;
             latencies.push(now().saturating_sub(Duration::from_nanos(text(&delivery).parse().unwrap())));
             delivery.ack().await.unwrap();
         }
         latencies.sort();
-        medians.push(latencies[25]);
-    }
-    println!("publish to delivery, medians of rounds: {medians:?}");
+        println!("publish to delivery: p50 {:?}, p99 {:?}", latencies[100], latencies[198]);
+        latencies[100]
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -196,16 +208,34 @@ async fn a_process_that_waits_for_messages_hardly_uses_a_processor() {
     let mut news = connection.consume(&news, 1).await.unwrap();
     let process = Process::start(&bus, "wait", "work");
     hears(&mut news, "ready").await;
-    // The machine may be busy with other tests, which makes every wake-up dearer: one quiet moment is enough.
-    let mut shares = Vec::new();
-    while shares.last().is_none_or(|share| *share >= 0.01) {
-        assert!(shares.len() < 10, "shares of a core: {shares:?}");
-        let (start, before) = (Instant::now(), process.busy());
+    // Five thousandths of a core.
+    takes_no_longer_than(Duration::from_millis(15), async || {
+        let before = process.busy();
         // Not waiting for an event: this is how long is measured.
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        shares.push((process.busy() - before).as_secs_f64() / start.elapsed().as_secs_f64());
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        process.busy() - before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deleting_the_signs_of_life_by_hand_silences_nobody() {
+    let bus = Bus::on_sqlite();
+    let folder = format!("{}.clients", bus.url.trim_start_matches("sqlite:"));
+    let (here, news) = connect(&bus.url, "work").await;
+    let (there, _) = connect(&bus.url, "work").await;
+    let mut consumer = here.consume("work", 1).await.unwrap();
+    let _other = there.consume(&news, 1).await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    wait_until_async("each takes the other for dead, and says that it lives", async || {
+        std::fs::read_dir(&folder).is_ok_and(|locks| locks.count() == 2)
+    })
+    .await;
+    let publisher = there.publisher();
+    for n in 0..20 {
+        send(&publisher, "work", [n]).await;
+        assert_eq!(take(&mut consumer).await, n.to_string());
     }
-    println!("an idle consumer, shares of a core: {shares:.4?}");
 }
 
 #[tokio::test]

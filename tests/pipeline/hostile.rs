@@ -4,7 +4,7 @@
 use crate::support;
 use crate::system::{Daemon, System};
 use oat::bus::{Consumer, Message};
-use oat::fractal::{Formula, Palette, Scene, Viewport, tour};
+use oat::fractal::{Formula, Palette, Samples, Scene, Viewport, catalogue};
 use oat::store::State;
 use oat::task::{CBOR, Drawn, Encoding, End, JSON, Outcome, Task};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 const PICKLE: &str = "application/x-python-serialize";
 
 fn task() -> Task {
-    Task { uuid: Uuid::new_v4(), name: None, scene: tour::TOUR[0].scene(40, 30).unwrap() }
+    Task { uuid: Uuid::new_v4(), name: None, scene: catalogue::TOUR[0].scene(40, 30, Samples::default()).unwrap() }
 }
 
 /// A valid task with one field changed, or taken away by `null`.
@@ -31,6 +31,20 @@ fn changed(field: &str, value: Value) -> Vec<u8> {
 fn raw(field: &str, text: &str) -> Vec<u8> {
     let marked = changed(field, json!("MARK"));
     String::from_utf8(marked).unwrap().replace("\"MARK\"", text).into_bytes()
+}
+
+/// No point of this window escapes, and the limit is the highest there is.
+fn search_for_days() -> Vec<u8> {
+    json!({"uuid": Uuid::new_v4(), "width": 9, "height": 9, "iterations": u32::MAX,
+        "xa": -0.1, "xb": 0.1, "ya": -0.1, "yb": 0.1})
+    .to_string()
+    .into_bytes()
+}
+
+/// A result that carries a task of which the same is true.
+fn result_with_a_search() -> Vec<u8> {
+    let task: Value = serde_json::from_slice(&search_for_days()).unwrap();
+    json!({"uuid": task["uuid"], "reason": "none", "task": task}).to_string().into_bytes()
 }
 
 /// Both sides are allowed, their product is not.
@@ -71,6 +85,8 @@ fn hostile_tasks() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("more iterations than anybody draws", JSON, changed("iterations", json!(2_000_000_000))),
         ("iterations 11 without a constant, which never ended in 2015", JSON, endless.to_string().into_bytes()),
         ("a window without a constant, which never ended either", JSON, far.to_string().into_bytes()),
+        ("a search for a constant that would take days", JSON, search_for_days()),
+        ("a formula of 60 kB", JSON, changed("formula", json!("\u{7f}".repeat(60_000)))),
         ("xa NaN in JSON", JSON, raw("xa", "NaN")),
         ("xa NaN", CBOR, cbor("xa", f64::NAN)),
         ("yb infinite", CBOR, cbor("yb", f64::INFINITY)),
@@ -203,6 +219,7 @@ fn a_forged_result_never_changes_a_record() {
         ("a negative duration", json(result(known, "c", -1.0))),
         ("a duration that is no number", (CBOR, result(known, "c", f64::NAN).encode(Encoding::Cbor))),
         ("an endless duration", (CBOR, result(known, "c", 1e308).encode(Encoding::Cbor))),
+        ("a task inside that takes days to understand", (JSON, result_with_a_search())),
         ("pickle", (PICKLE, b"\x80\x02}q\x00.".to_vec())),
         ("nothing", (JSON, Vec::new())),
     ];

@@ -141,7 +141,7 @@ fn what_the_bus_has_lost_is_published_again() {
 fn what_was_stored_and_never_published_is_published() {
     let system = System::on_a_file();
     let now = chrono::Utc::now();
-    let scene = oat::fractal::tour::TOUR[0].scene(60, 40).unwrap();
+    let scene = oat::fractal::catalogue::TOUR[0].scene(60, 40, oat::fractal::Samples::FOUR).unwrap();
     let task = oat::task::Task { uuid: uuid::Uuid::new_v4(), name: None, scene };
     system.block_on(system.store().insert(&[task], now, now)).unwrap();
     let (_tracker, _worker) = (system.tracker(), system.worker("first"));

@@ -2,7 +2,7 @@
 
 use crate::support;
 use oat::bus::{self, Connection, Message, Publisher};
-use oat::fractal::tour;
+use oat::fractal::{Samples, catalogue};
 use oat::store::{Filter, Record, State, Store};
 use oat::task::{Encoding, JSON, Task};
 use oat::topology::Names;
@@ -104,7 +104,7 @@ impl System {
 
     /// A task that keeps a worker busy for a second or two: the rim of a Siegel disk, where no shortcut helps.
     pub fn send_heavy_task(&self) -> Task {
-        let scene = tour::place("siegel-disk").unwrap().scene(1500, 1500).unwrap();
+        let scene = catalogue::place("siegel-disk").unwrap().scene(750, 750, Samples::FOUR).unwrap();
         let task = Task { uuid: uuid::Uuid::new_v4(), name: None, scene };
         let message = Message::new(JSON, task.encode(Encoding::Json));
         self.block_on(async {

@@ -1,5 +1,6 @@
 -- One row a task. Times are UTC with microseconds; DATETIME, because TIMESTAMP ends in 2038.
 -- One statement, since DDL cannot be rolled back here: it happens or it does not.
+-- turn: where in the palette the colours begin; OFFSET is a word of SQL.
 -- zeros: bit n is set where number n of xa xb ya yb cx cy is -0, which not every database keeps apart from 0.
 CREATE TABLE fractals (
     uuid           CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
@@ -18,6 +19,9 @@ CREATE TABLE fractals (
     cy             DOUBLE,
     zeros          INTEGER NOT NULL,
     palette        VARCHAR(32) NOT NULL,
+    turn           DOUBLE NOT NULL,
+    density        DOUBLE NOT NULL,
+    samples        INTEGER NOT NULL,
     state          VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     reason         TEXT,
     pixel_checksum VARCHAR(256),

@@ -1,4 +1,5 @@
 -- One row a task. Times are UTC with microseconds. The uuid is not CHAR(36): compared with text, that would not use the index.
+-- turn: where in the palette the colours begin; OFFSET is a word of SQL.
 -- zeros: bit n is set where number n of xa xb ya yb cx cy is -0, which not every database keeps apart from 0.
 CREATE TABLE fractals (
     uuid           VARCHAR(36) COLLATE "C" NOT NULL PRIMARY KEY,
@@ -17,6 +18,9 @@ CREATE TABLE fractals (
     cy             DOUBLE PRECISION,
     zeros          INTEGER NOT NULL,
     palette        VARCHAR(32) NOT NULL,
+    turn           DOUBLE PRECISION NOT NULL,
+    density        DOUBLE PRECISION NOT NULL,
+    samples        INTEGER NOT NULL,
     state          VARCHAR(16) COLLATE "C" NOT NULL,
     reason         TEXT,
     pixel_checksum VARCHAR(256),

@@ -1,4 +1,5 @@
 -- One row a task. Times are UTC, such as 2026-11-21 04:30:00.123456; DOUBLE is REAL, binary64.
+-- turn: where in the palette the colours begin; OFFSET is a word of SQL.
 -- zeros: bit n is set where number n of xa xb ya yb cx cy is -0, which not every database keeps apart from 0.
 CREATE TABLE fractals (
     uuid           CHAR(36) NOT NULL PRIMARY KEY,
@@ -17,6 +18,9 @@ CREATE TABLE fractals (
     cy             DOUBLE,
     zeros          INTEGER NOT NULL,
     palette        VARCHAR(32) NOT NULL,
+    turn           DOUBLE NOT NULL,
+    density        DOUBLE NOT NULL,
+    samples        INTEGER NOT NULL,
     state          VARCHAR(16) NOT NULL,
     reason         TEXT,
     pixel_checksum VARCHAR(256),

@@ -156,7 +156,6 @@ fn moment(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use lapin::types::FieldArray;

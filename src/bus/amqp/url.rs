@@ -50,7 +50,6 @@ pub(super) fn patience(uri: &AMQPUri) -> Duration {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

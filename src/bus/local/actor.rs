@@ -1,25 +1,28 @@
-//! The thread that owns the file. It sleeps until there is work; while a consumer waits it also looks whether another
-//! process has committed something, which costs microseconds, and now and then whether somebody has died.
+//! The thread that owns the file. It sleeps until there is work; while a consumer waits it also listens whether another
+//! process has committed something, and looks now and then whether somebody has died.
 
 use super::super::Error;
 use super::clients::{Client, Dead};
+use super::ears::Ears;
 use super::file::{self, Failure};
 use super::group::{Done, Group, Owed, say_goodbye};
+use super::inbox::Inbox;
 use super::takers::Takers;
 use super::work::{Answer, Command, Door, Work};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Between two looks for the commits of others, while a consumer waits: half of it is the usual latency.
+/// For the deaf, between two looks for the commits of others while a consumer waits: half of it is the usual latency.
 const POLL: Duration = Duration::from_millis(2);
 /// The same after a second without any: idle processes should cost nothing that anybody notices.
 const DOZE: Duration = Duration::from_millis(8);
 const RESTLESS: Duration = Duration::from_secs(1);
-/// Between two looks for the dead.
+/// Between two looks for the dead, and for what was committed by somebody who died before ringing.
 const LOOK: Duration = Duration::from_millis(100);
+/// A death is heard a moment before the lock of the dead is free.
+const LAST_BREATH: Duration = Duration::from_millis(1);
 /// After a failure that was nobody's fault, such as a full disk.
 const RETRY: Duration = Duration::from_millis(100);
 /// More work than this waits for the next transaction.
@@ -31,7 +34,9 @@ pub(super) struct Actor {
     db: Connection,
     path: PathBuf,
     client: Client,
-    commands: Receiver<Command>,
+    inbox: Inbox,
+    /// Opened for the first consumer.
+    ears: Option<Ears>,
     door: Door,
     takers: Takers,
     owed: Owed,
@@ -50,7 +55,7 @@ pub(super) struct Actor {
 
 impl Actor {
     /// Opens the file and puts this client on its list.
-    pub fn open(path: &Path, name: &str, commands: Receiver<Command>, door: Door) -> Result<Actor, Error> {
+    pub fn open(path: &Path, name: &str, inbox: Inbox, door: Door) -> Result<Actor, Error> {
         let open = || {
             let (db, path) = file::open(path)?;
             let client = Client::join(&db, &path, name)?;
@@ -59,12 +64,13 @@ impl Actor {
         let (db, path, client) = open().map_err(|failure: Failure| failure.into_error(path))?;
         let now = Instant::now();
         let (takers, owed) = (Takers::default(), Owed::default());
-        let (dead, version, hungry, closing) = (Vec::new(), -1, false, None);
+        let (dead, version, hungry, closing, ears) = (Vec::new(), -1, false, None, None);
         Ok(Actor {
             db,
             path,
             client,
-            commands,
+            inbox,
+            ears,
             door,
             takers,
             owed,
@@ -92,29 +98,29 @@ impl Actor {
 
     /// Everything that waits, or nothing when it is time to look up; `None` when the last handle is gone.
     fn next_batch(&mut self) -> Option<Vec<Command>> {
-        let first = match self.patience() {
-            None => Some(self.commands.recv().ok()?),
-            Some(patience) => match self.commands.recv_timeout(patience) {
-                Ok(command) => Some(command),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return None,
-            },
-        };
+        let ears = self.ears.as_ref().filter(|_| self.takers.any_waits());
+        let mut next = self.inbox.wait(self.patience(), ears.and_then(Ears::fd)).ok()?;
+        if self.ears.as_mut().is_some_and(Ears::drain) {
+            self.next_look = self.next_look.min(Instant::now() + LAST_BREATH);
+        }
         let mut batch = Vec::new();
-        let mut next = first;
         while let Some(command) = next {
             batch.extend(self.take_in(command));
-            next = if batch.len() < GROUP && self.closing.is_none() { self.commands.try_recv().ok() } else { None };
+            let full = batch.len() >= GROUP || self.closing.is_some();
+            next = if full { None } else { self.inbox.take().unwrap_or(None) };
         }
         Some(batch)
     }
 
     fn patience(&self) -> Option<Duration> {
-        let pause = self.pause.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let pause = self.pause.saturating_duration_since(now);
+        let hears = self.ears.as_ref().is_some_and(|ears| ears.fd().is_some());
         match () {
             () if self.hungry || !self.owed.is_empty() || !self.dead.is_empty() => Some(pause),
-            () if self.takers.any_waits() => Some(pause.max(if self.busy.elapsed() < RESTLESS { POLL } else { DOZE })),
-            () => None,
+            () if !self.takers.any_waits() => None,
+            () if hears => Some(pause.max(self.next_look.saturating_duration_since(now))),
+            () => Some(pause.max(if self.busy.elapsed() < RESTLESS { POLL } else { DOZE })),
         }
     }
 
@@ -132,6 +138,8 @@ impl Actor {
                 self.closing = Some(command.reply);
                 return None;
             }
+            // Before the first claim, so that nothing falls between the two.
+            Work::Consume { .. } if self.ears.is_none() => self.ears = Some(Ears::open(self.client.folder())),
             Work::Declare(_) | Work::Publish { .. } | Work::Consume { .. } | Work::Look { .. } => {}
         }
         Some(command)
@@ -168,6 +176,8 @@ impl Actor {
         if let Err(failure) = self.client.relist(&self.db) {
             tracing::warn!(?failure, "cannot put this client back on the list of the bus file");
         }
+        // The folder may be another one now.
+        self.ears = self.ears.take().map(|_| Ears::open(self.client.folder()));
     }
 
     /// Whether a transaction is worth its while although nobody asked for one.
@@ -175,7 +185,8 @@ impl Actor {
         if Instant::now() < self.pause {
             return false;
         }
-        self.hungry || !self.owed.is_empty() || !self.dead.is_empty() || self.has_news().unwrap_or(false)
+        // If the look failed, the transaction will say why, or succeed.
+        self.hungry || !self.owed.is_empty() || !self.dead.is_empty() || self.has_news().unwrap_or(true)
     }
 
     /// Whether others have committed something that a consumer here waits for.
@@ -206,6 +217,9 @@ impl Actor {
     }
 
     fn finish(&mut self, batch: Vec<Command>, done: Done) {
+        if done.news {
+            self.client.ring();
+        }
         self.busy = Instant::now();
         self.owed = Owed::default();
         self.hungry = !done.takers.is_empty();
@@ -248,11 +262,14 @@ impl Actor {
     /// Whatever is still out goes back. The reply comes when the file is closed.
     fn goodbye(self) {
         self.door.shut();
-        drop((self.takers, self.commands));
+        drop((self.takers, self.inbox));
         let outcome = say_goodbye(&self.db, &self.client, &self.owed);
         drop(self.db);
         match outcome {
-            Ok(()) => self.client.leave(),
+            Ok(()) => {
+                self.client.ring();
+                self.client.leave();
+            }
             Err(failure) => tracing::warn!(?failure, "left the bus file without a goodbye; others will clear up"),
         }
         if let Some(reply) = self.closing.flatten() {
@@ -262,11 +279,16 @@ impl Actor {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::super::{Message, Queue, Topology};
+    use super::super::consumer::Consumer;
     use super::super::work::Line;
     use super::*;
+
+    fn open(path: &Path) -> (Line, Actor) {
+        let (line, inbox, door) = Line::new().unwrap();
+        (line, Actor::open(path, "test", inbox, door).unwrap())
+    }
 
     fn publish(bytes: usize) -> Work {
         let message = Message { body: vec![7; bytes], ..Message::default() };
@@ -289,9 +311,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_on_the_disk_fails_alone_and_says_why() {
         let folder = tempfile::tempdir().unwrap();
-        let (sender, commands) = std::sync::mpsc::channel();
-        let (_line, door) = Line::new(sender);
-        let mut actor = Actor::open(&folder.path().join("bus.db"), "test", commands, door).unwrap();
+        let (_line, mut actor) = open(&folder.path().join("bus.db"));
         let topology = Topology { exchanges: vec![], queues: vec![Queue::new("work")] };
         commit(&mut actor, vec![Work::Declare(topology)]).remove(0).unwrap();
         // A disk with a megabyte to spare, as far as SQLite can tell.
@@ -303,5 +323,55 @@ mod tests {
         let depth = commit(&mut actor, vec![Work::Look { queue: "work".into() }]).remove(0).unwrap().unwrap();
         assert_eq!(depth.ready, 2);
         actor.goodbye();
+    }
+
+    /// A thread that never looks by itself while it hears; `folder` is what it listens to, if not to its own.
+    fn start(path: &Path, folder: Option<&Path>) -> Line {
+        let (line, mut actor) = open(path);
+        actor.next_look += Duration::from_secs(3600);
+        actor.ears = folder.map(Ears::open);
+        std::thread::spawn(move || actor.run());
+        line
+    }
+
+    /// A note goes to and fro between two threads that share nothing but the file; each acknowledges what it answers
+    /// at the same time, so that commits meet looks at every moment.
+    async fn to_and_fro(lines: [Line; 2], rounds: u32) {
+        let queues = ["there", "back"].map(Queue::new);
+        let topology = Topology { exchanges: vec![], queues: queues.to_vec() };
+        lines[0].ask("declaring", Work::Declare(topology)).await.unwrap();
+        let mut consumers = Vec::new();
+        for (line, queue) in lines.iter().zip(&queues) {
+            let (parcels, end) = tokio::sync::mpsc::unbounded_channel();
+            let consumer = Consumer::new(line.clone(), &queue.name, end);
+            let work = Work::Consume { consumer: consumer.id(), queue: queue.name.clone(), prefetch: 1, parcels };
+            line.ask("starting to consume", work).await.unwrap();
+            consumers.push(consumer);
+        }
+        for round in 0..rounds {
+            for (side, line) in lines.iter().rev().enumerate() {
+                let publish =
+                    Work::Publish { exchange: "".into(), key: queues[side].name.clone(), message: Message::default() };
+                line.tell(publish);
+                let delivery = tokio::time::timeout(Duration::from_secs(30), consumers[side].next()).await;
+                let delivery = delivery.unwrap_or_else(|_| panic!("slept through round {round}")).unwrap();
+                tokio::spawn(delivery.ack());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_commit_of_others_is_slept_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bus.db");
+        to_and_fro([start(&path, None), start(&path, None)], 200).await;
+    }
+
+    #[tokio::test]
+    async fn who_is_deaf_looks_every_few_milliseconds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bus.db");
+        let nowhere = Some(Path::new("/nowhere"));
+        to_and_fro([start(&path, nowhere), start(&path, nowhere)], 20).await;
     }
 }

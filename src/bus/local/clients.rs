@@ -1,5 +1,6 @@
 //! Who is alive. Every connection keeps the lock of a file of its own, in a folder beside the bus file, and the
-//! kernel lets go of it when the process dies, however it dies. Whoever gets that lock may bury the dead.
+//! kernel lets go of it when the process dies, however it dies. Whoever gets that lock may bury the dead. Writing
+//! into that file says that there is something new in the bus file, to those who watch the folder.
 //!
 //! The order makes it safe: a lock is held before its client is listed, and a listed client is dead only for
 //! somebody who holds its lock or finds it gone. Names are never used twice.
@@ -8,7 +9,7 @@ use super::file::Failure;
 use rusqlite::{Connection, params};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Error, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// This connection as others see it. Dropping it lets go of the lock.
@@ -18,7 +19,7 @@ pub(super) struct Client {
     pub id: i64,
     name: String,
     lock: PathBuf,
-    _held: File,
+    held: File,
 }
 
 /// A client that has died, and the right to clear up after it.
@@ -37,15 +38,25 @@ impl Client {
         let (lock, held) = new_lock(&folder).map_err(trouble)?;
         sweep(db, &folder);
         let id = list(db, None, &lock, name)?;
-        Ok(Client { id, name: name.into(), lock, _held: held })
+        Ok(Client { id, name: name.into(), lock, held })
     }
 
     /// The same client, listed again with a new lock, after somebody deleted the old one.
     pub fn relist(&mut self, db: &Connection) -> Result<(), Failure> {
-        let folder = self.lock.parent().unwrap_or(Path::new("."));
-        (self.lock, self._held) = new_lock(folder).map_err(|error| Failure::Unfit(error.to_string()))?;
+        (self.lock, self.held) = new_lock(self.folder()).map_err(|error| Failure::Unfit(error.to_string()))?;
         list(db, Some(self.id), &self.lock, &self.name)?;
         Ok(())
+    }
+
+    /// Says to those who watch [`folder`](Self::folder) that there is something new. Call it when that is committed.
+    /// Should it fail, they look by themselves before long.
+    pub fn ring(&self) {
+        self.held.write_at(&[0], 0).ok();
+    }
+
+    /// Where the lock files are.
+    pub fn folder(&self) -> &Path {
+        self.lock.parent().unwrap_or(Path::new("."))
     }
 
     /// Takes this client off the list, as part of a transaction.
@@ -56,7 +67,7 @@ impl Client {
     /// Call it when [`strike`](Self::strike) is committed. The folder goes with its last lock.
     pub fn leave(self) {
         fs::remove_file(&self.lock).ok();
-        self.lock.parent().map(fs::remove_dir);
+        fs::remove_dir(self.folder()).ok();
     }
 
     /// Everybody else who has died, and whether this client itself is still listed: who deletes the folder of locks
@@ -153,7 +164,6 @@ fn strike(db: &Connection, id: i64) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::file;
     use super::*;

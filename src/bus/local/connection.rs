@@ -6,7 +6,6 @@ use super::consumer::Consumer;
 use super::publisher::Publisher;
 use super::work::{Line, Work};
 use std::path::PathBuf;
-use std::sync::mpsc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -21,19 +20,18 @@ impl Connection {
     /// Opens `sqlite:PATH`, creating the file if it is not there, and declares `topology`.
     pub async fn open(url: &str, topology: Topology, options: Options) -> Result<Connection, Error> {
         let path = path(url)?;
-        let (sender, commands) = mpsc::channel();
-        let (line, door) = Line::new(sender);
+        let unreachable = |why: String| Error::Unreachable { url: url.into(), why };
+        let (line, inbox, door) = Line::new().map_err(|error| unreachable(error.to_string()))?;
         let (ready, opened) = oneshot::channel();
         let thread = std::thread::Builder::new().name("oat-bus-file".into());
         let name = options.name;
-        let work = move || match Actor::open(&path, &name, commands, door) {
+        let work = move || match Actor::open(&path, &name, inbox, door) {
             Ok(actor) => {
                 ready.send(Ok(())).ok();
                 actor.run();
             }
             Err(error) => drop(ready.send(Err(error))),
         };
-        let unreachable = |why: String| Error::Unreachable { url: url.into(), why };
         thread.spawn(work).map_err(|error| unreachable(error.to_string()))?;
         let opened = tokio::time::timeout(options.connect_timeout, opened).await;
         opened
@@ -86,7 +84,6 @@ fn path(url: &str) -> Result<PathBuf, Error> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

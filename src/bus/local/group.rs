@@ -47,6 +47,8 @@ pub(super) struct Done {
     pub takers: Vec<Taker>,
     /// New claims, by queue.
     pub claimed: Vec<(i64, Parcel)>,
+    /// Others may have waited for something in it.
+    pub news: bool,
 }
 
 impl Group<'_> {
@@ -72,6 +74,9 @@ impl Group<'_> {
             done.answers.push(answer);
         }
         pay(self.db, self.client.id, self.owed)?;
+        done.news = !self.dead.is_empty()
+            || !self.owed.returns.is_empty()
+            || self.batch.iter().any(|command| command.work.fills_a_queue());
         for (queue, room) in self.takers.wanted() {
             match guarded(self.db, || claim(self.db, self.client.id, queue, room))? {
                 Ok(parcels) => done.claimed.extend(parcels.into_iter().map(|parcel| (queue, parcel))),

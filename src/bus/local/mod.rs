@@ -6,6 +6,7 @@
 //!
 //! * `connection`, `publisher`, `consumer`, `receipt`: what callers hold; no SQL, only work to be sent.
 //! * `work`: what is sent to the thread; `actor`: the thread; `group`: one transaction of it; `takers`: who waits.
+//! * `inbox`: where the thread sleeps; `ears`: how it hears of the commits of others.
 //! * `post` routes and stores, `claims` hands out and takes back, `rows` turns rows into messages.
 //! * `clients` tells the living from the dead; `file` opens, `schema` creates.
 //!
@@ -16,8 +17,10 @@ mod claims;
 mod clients;
 mod connection;
 mod consumer;
+mod ears;
 mod file;
 mod group;
+mod inbox;
 mod post;
 mod publisher;
 mod receipt;

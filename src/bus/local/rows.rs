@@ -99,7 +99,6 @@ fn header(value: Value) -> Option<HeaderValue> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -79,7 +79,6 @@ pub(super) struct Gone {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::super::Message;
     use super::*;

@@ -1,10 +1,10 @@
 //! What the tokio side asks of the thread that owns the file, and the line on which it asks.
 
 use super::super::{Depth, Error, Message, Topology};
+use super::inbox::{self, Inbox, Outbox};
 use super::rows::Parcel;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
@@ -56,6 +56,17 @@ pub(super) enum Work {
     Close,
 }
 
+impl Work {
+    /// Whether others may have waited for what this leaves in a queue. What goes back to its place is not meant.
+    pub fn fills_a_queue(&self) -> bool {
+        match self {
+            Work::Publish { .. } => true,
+            Work::Settle { how, .. } => !matches!(how, Settlement::Ack),
+            _ => false,
+        }
+    }
+}
+
 /// How a delivery ends.
 #[derive(Debug)]
 pub(super) enum Settlement {
@@ -76,7 +87,7 @@ pub(super) enum Settlement {
 /// The line to the thread, one for each handle. When the last is gone, the thread says goodbye by itself.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    sender: Sender<Command>,
+    outbox: Outbox,
     shared: Arc<Shared>,
 }
 
@@ -98,23 +109,24 @@ impl Door {
 }
 
 impl Line {
-    /// A line over this channel, and the thread's end of what they share.
-    pub fn new(sender: Sender<Command>) -> (Line, Door) {
+    /// A line, and the thread's ends of it.
+    pub fn new() -> Result<(Line, Inbox, Door), std::io::Error> {
+        let (outbox, inbox) = inbox::pair()?;
         let shared = Arc::new(Shared::default());
-        (Line { sender, shared: shared.clone() }, Door(shared))
+        Ok((Line { outbox, shared: shared.clone() }, inbox, Door(shared)))
     }
 
     /// Asks and waits. Once this has been polled, the work is done whether anybody awaits it or not.
     pub async fn ask(&self, doing: &str, work: Work) -> Answer {
         let (reply, answer) = oneshot::channel();
         let lost = || Error::Lost { doing: doing.into() };
-        self.sender.send(Command { work, reply: Some(reply) }).map_err(|_| lost())?;
+        self.outbox.send(Command { work, reply: Some(reply) }).map_err(|_| lost())?;
         answer.await.map_err(|_| lost())?
     }
 
     /// Asks without waiting. If the thread has ended, it has given everything back already.
     pub fn tell(&self, work: Work) {
-        self.sender.send(Command { work, reply: None }).ok();
+        self.outbox.send(Command { work, reply: None }).ok();
     }
 
     /// Whether the connection was closed.

@@ -1,6 +1,6 @@
 //! What one sees of `oat up`: a bar on a terminal, a line for each picture elsewhere, JSON for programs.
 
-use crate::cli::output::{drawn_line, title};
+use crate::cli::output::{drawn_line, tell, title};
 use crate::services::Event;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -32,9 +32,9 @@ impl Progress {
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(expected), target);
         let template = if colour {
-            "{bar:40.cyan} {pos}/{len}  {per_sec}  {msg}"
+            "{bar:40.cyan} {pos}/{len}  {eta} left  {msg}"
         } else {
-            "{bar:40} {pos}/{len}  {per_sec}  {msg}"
+            "{bar:40} {pos}/{len}  {eta} left  {msg}"
         };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is ours"));
         Progress { json, bar, begun: Instant::now(), drawn: 0, failed: 0, pixels: 0, seconds: 0.0 }
@@ -51,11 +51,15 @@ impl Progress {
         loop {
             // Only the store knows when all is done: others may be drawing and recording, too.
             if events.is_empty() {
-                let counts = store.counts().await?;
-                if counts.new + counts.queued == 0 {
-                    self.hear_the_last(&mut events).await;
-                    self.bar.finish_and_clear();
-                    return Ok(true);
+                match store.counts().await {
+                    Ok(counts) if counts.new + counts.queued == 0 => {
+                        self.hear_the_last(&mut events).await;
+                        self.bar.finish_and_clear();
+                        return Ok(true);
+                    }
+                    // The daemons wait for their database, and so do we.
+                    Err(error) if error.is_environment() => self.say(&format!("waiting: {error}")),
+                    counts => drop(counts?),
                 }
             }
             tokio::select! {
@@ -63,7 +67,10 @@ impl Progress {
                     self.bar.finish_and_clear();
                     return Ok(false);
                 }
-                Some(ended) = services.join_next() => ended.context("a part of oat broke")??,
+                Some(ended) = services.join_next() => {
+                    ended.context("a part of oat broke")??;
+                    anyhow::ensure!(shutdown.is_requested(), "a part of oat has ended");
+                }
                 event = events.recv() => self.show(event),
                 // Somebody else's tracker may have recorded the last one.
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -126,7 +133,7 @@ impl Progress {
                 let mut object: serde_json::Value = serde_json::from_slice(&body).expect("we have just written it");
                 object["event"] = json!("picture");
                 object["name"] = json!(task.name);
-                println!("{object}");
+                tell!("{object}");
             }
             false => self.say(&line),
         }
@@ -140,34 +147,29 @@ impl Progress {
         }
     }
 
-    /// How many were refused.
-    pub fn failed(&self) -> u64 {
-        self.failed
-    }
-
     /// The last lines.
-    pub fn summary(&self, pictures: &Path, fresh: bool) {
+    pub fn summary(&self, look: &Path, fresh: bool) {
         let wall = self.begun.elapsed().as_secs_f64();
         if self.json {
             let (drawn, failed, pixels) = (self.drawn, self.failed, self.pixels);
-            println!(
+            tell!(
                 "{}",
                 json!({"v": 1, "event": "summary", "drawn": drawn, "failed": failed, "pixels": pixels, "seconds": wall})
             );
             return;
         }
         let megapixels = self.pixels as f64 / 1e6;
-        println!(
+        tell!(
             "✓ {} picture(s) in {wall:.1} s — {megapixels:.1} Mpixel, {:.1} Mpixel/s; every checksum is recorded",
             self.drawn,
             megapixels / wall
         );
         if self.failed > 0 {
-            println!("✗ {} failed: oat list --state failed", self.failed);
+            tell!("✗ {} failed: oat list --state failed", self.failed);
         }
         if !fresh {
-            println!("  look   {}", pictures.display());
-            println!("  ask    oat list        oat show ID");
+            tell!("  look   {}", look.display());
+            tell!("  ask    oat list        oat show ID");
         }
     }
 }

@@ -5,36 +5,51 @@
 
 mod portable;
 
-use super::Scene;
+use super::{Escape, Formula};
 
-/// Fills `steps`, one number a column, with the escapes of one row of the picture.
-pub fn escape_row(scene: &Scene, row: u32, steps: &mut [u32]) {
+/// A block of points, and how long to follow each: all that a kernel needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// What is iterated.
+    pub formula: Formula,
+    /// Real parts, one a column.
+    pub xs: &'a [f64],
+    /// Imaginary parts, one a row.
+    pub ys: &'a [f64],
+    /// The most values of z that are looked at, at least 1.
+    pub limit: u32,
+    /// Outside is |z|² > `bailout`, at least 4.
+    pub bailout: f64,
+}
+
+/// Fills `escapes`, row by row; it has `xs.len()` × `ys.len()` places.
+pub fn escapes(block: &Block, escapes: &mut [Escape]) {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor has just said that it knows these instructions.
             #[allow(unsafe_code)]
-            return unsafe { avx512(scene, row, steps) };
+            return unsafe { avx512(block, escapes) };
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: as above.
             #[allow(unsafe_code)]
-            return unsafe { avx2(scene, row, steps) };
+            return unsafe { avx2(block, escapes) };
         }
     }
-    portable::escape_row::<8>(scene, row, steps);
+    portable::escapes::<8>(block, escapes);
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
-fn avx512(scene: &Scene, row: u32, steps: &mut [u32]) {
-    portable::escape_row::<32>(scene, row, steps);
+#[target_feature(enable = "avx512f")]
+fn avx512(block: &Block, escapes: &mut [Escape]) {
+    portable::escapes::<32>(block, escapes);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2(scene: &Scene, row: u32, steps: &mut [u32]) {
-    portable::escape_row::<16>(scene, row, steps);
+fn avx2(block: &Block, escapes: &mut [Escape]) {
+    portable::escapes::<16>(block, escapes);
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 //! Each lane does the arithmetic of [`crate::fractal::escape`] in the same order, so its numbers are the same to
 //! the last bit. No fused multiply-add: Rust never contracts, whatever the target can do.
 
-use crate::fractal::{Formula, Scene};
+use super::Block;
+use crate::fractal::{Escape, Formula};
 use num_complex::Complex64;
 
 /// Steps between two looks at the lanes. A look costs about as much as a step.
-const BLOCK: u32 = 8;
+const STEPS: u32 = 8;
 
-/// The orbits of `L` neighbouring pixels.
+/// The orbits of `L` neighbouring points.
 struct Lanes<const L: usize> {
     x: [f64; L],
     y: [f64; L],
@@ -17,31 +18,30 @@ struct Lanes<const L: usize> {
     cy: [f64; L],
     /// How many z of the orbit were inside the circle; whole numbers, in the type that the vectors hold.
     steps: [f64; L],
-    /// 1 while every z was inside the circle, then 0 for good: an orbit with |c| > 2 may come back.
+    /// 1 while every z was inside the circle, then 0 for good: an orbit with a large |c| may come back.
     inside: [f64; L],
+    /// |z|² of the first z outside.
+    norm: [f64; L],
 }
 
-/// Fills `steps` with the escapes of one row.
+/// Fills `escapes` with the ends of the orbits, row by row.
 #[inline(always)]
-pub fn escape_row<const L: usize>(scene: &Scene, row: u32, steps: &mut [u32]) {
-    let (viewport, formula, limit) = (scene.viewport(), scene.formula(), scene.iterations());
-    let y = viewport.y(row);
-    for (group, steps) in steps.chunks_mut(L).enumerate() {
-        let first = (group * L) as u32;
-        // The last group is filled up with copies of its last pixel.
-        let last = first + steps.len() as u32 - 1;
-        let points = std::array::from_fn(|lane| Complex64::new(viewport.x((first + lane as u32).min(last)), y));
-        let counts = run::<L>(formula, points, limit);
-        for (steps, count) in steps.iter_mut().zip(counts) {
-            *steps = (count as u32).min(limit - 1);
+pub fn escapes<const L: usize>(block: &Block, escapes: &mut [Escape]) {
+    for (&y, escapes) in block.ys.iter().zip(escapes.chunks_exact_mut(block.xs.len())) {
+        for (xs, escapes) in block.xs.chunks(L).zip(escapes.chunks_mut(L)) {
+            // The last group is filled up with copies of its last point.
+            let points = std::array::from_fn(|lane| Complex64::new(xs[lane.min(xs.len() - 1)], y));
+            let lanes = run::<L>(block, points);
+            for (lane, escape) in escapes.iter_mut().enumerate() {
+                *escape = Escape { steps: lanes.steps[lane] as u32, norm: lanes.norm[lane] };
+            }
         }
     }
 }
 
-/// The number of z inside the circle, at most `limit`, for each point.
 #[inline(always)]
-fn run<const L: usize>(formula: Formula, points: [Complex64; L], limit: u32) -> [f64; L] {
-    let orbits = points.map(|point| formula.orbit(point));
+fn run<const L: usize>(block: &Block, points: [Complex64; L]) -> Lanes<L> {
+    let orbits = points.map(|point| block.formula.orbit(point));
     let mut lanes = Lanes {
         x: orbits.map(|(z, _)| z.re),
         y: orbits.map(|(z, _)| z.im),
@@ -49,31 +49,34 @@ fn run<const L: usize>(formula: Formula, points: [Complex64; L], limit: u32) -> 
         cy: orbits.map(|(_, c)| c.im),
         steps: [0.0; L],
         inside: [1.0; L],
+        norm: [0.0; L],
     };
-    if formula == Formula::Mandelbrot {
-        lanes.settle_bulbs(limit);
+    if block.formula == Formula::Mandelbrot {
+        lanes.settle_bulbs(block.limit);
     }
-    let (mut saved, mut next_save, mut done) = ((lanes.x, lanes.y), BLOCK, 0);
-    while done < limit && lanes.inside != [0.0; L] {
-        let block = BLOCK.min(limit - done);
-        (0..block).for_each(|_| lanes.step());
-        done += block;
-        lanes.settle_cycles(&saved, limit);
+    let (mut saved, mut next_save, mut done) = ((lanes.x, lanes.y), STEPS, 0);
+    while done < block.limit && lanes.inside != [0.0; L] {
+        let steps = STEPS.min(block.limit - done);
+        (0..steps).for_each(|_| lanes.step(block.bailout));
+        done += steps;
+        lanes.settle_cycles(&saved, block.limit);
         if done >= next_save {
             (saved, next_save) = ((lanes.x, lanes.y), done.saturating_mul(2));
         }
     }
-    lanes.steps
+    lanes
 }
 
 impl<const L: usize> Lanes<L> {
     /// Tests, counts and steps, in that order, in every lane.
     #[inline(always)]
-    fn step(&mut self) {
+    fn step(&mut self, bailout: f64) {
         for i in 0..L {
             let (x, y) = (self.x[i], self.y[i]);
             let (xx, yy) = (x * x, y * y);
-            self.inside[i] = if xx + yy > 4.0 { 0.0 } else { self.inside[i] };
+            let outside = xx + yy > bailout;
+            self.norm[i] = if outside && self.inside[i] == 1.0 { xx + yy } else { self.norm[i] };
+            self.inside[i] = if outside { 0.0 } else { self.inside[i] };
             self.steps[i] += self.inside[i];
             self.x[i] = xx - yy + self.cx[i];
             self.y[i] = (x + x) * y + self.cy[i];

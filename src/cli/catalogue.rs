@@ -1,0 +1,72 @@
+//! `oat scenes` and `oat palettes`: the names there are, with a small preview in a terminal.
+
+use super::output::tell;
+use crate::config::Environment;
+use crate::fractal::{Palette, Rgb, Samples, Stop, catalogue, draw};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Lists the places of the tour.
+#[derive(Debug, clap::Args)]
+pub struct ScenesArgs {
+    /// Names only
+    #[arg(long)]
+    plain: bool,
+}
+
+/// Lists the palettes.
+#[derive(Debug, clap::Args)]
+pub struct PalettesArgs {
+    /// Names only
+    #[arg(long)]
+    plain: bool,
+}
+
+/// Colours in a preview of a palette.
+const WIDTH: u32 = 48;
+
+impl ScenesArgs {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        let pictures = !self.plain && in_colour(environment);
+        for place in &catalogue::TOUR {
+            tell!("{:<16} {}", place.name, place.palette().name());
+            if pictures {
+                // Two pixels a character, one above the other.
+                let scene = place.scene(32, 20, Samples::FOUR)?;
+                let picture = draw(&scene, &Stop::default()).expect("nobody calls it off");
+                tell!("{}", half_blocks(picture.rgb(), 32).trim_end());
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl PalettesArgs {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        let colours = !self.plain && in_colour(environment);
+        for palette in Palette::ALL {
+            let strip: String = (0..WIDTH)
+                .map(|i| palette.wave(f64::from(i) / f64::from(WIDTH)))
+                .map(|[r, g, b]| format!("\x1b[48;2;{r};{g};{b}m \x1b[0m"))
+                .collect();
+            tell!("{:<8} {}", palette.name(), if colours { strip.as_str() } else { "" }.trim_end());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn in_colour(environment: &Environment) -> bool {
+    environment.colour() && std::io::stdout().is_terminal()
+}
+
+/// Rows of `width` RGB pixels as upper half blocks: the foreground is the upper pixel, the background the lower.
+fn half_blocks(rgb: &[u8], width: usize) -> String {
+    let pixels: &[Rgb] = rgb.as_chunks::<3>().0;
+    let line = |rows: &[Rgb]| {
+        let (upper, lower) = rows.split_at(width);
+        let cell =
+            |(u, l): (&Rgb, &Rgb)| format!("\x1b[38;2;{};{};{};48;2;{};{};{}m▀", u[0], u[1], u[2], l[0], l[1], l[2]);
+        upper.iter().zip(lower).map(cell).collect::<String>() + "\x1b[0m\n"
+    };
+    pixels.chunks_exact(2 * width).map(line).collect()
+}

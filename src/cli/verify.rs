@@ -1,0 +1,149 @@
+//! `oat verify`: draws again and compares. A picture that cannot be reproduced proves nothing.
+
+use super::connect::StoreArgs;
+use super::daemon::runtime;
+use super::failure::Usage;
+use super::output::{tell, title};
+use super::records::is_file;
+use super::worker::drawing_threads;
+use crate::config::Environment;
+use crate::fractal::{Picture, Stop};
+use crate::pictures::Pictures;
+use crate::services::worker::Encoded;
+use crate::store::{Filter, Record, State};
+use crate::task::Task;
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+use uuid::Uuid;
+
+/// Draws pictures again and compares their checksums: with the record, and with the file.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The folder of the pictures [env: OAT_TARGET] [default: ~/.local/share/oat/pictures]
+    #[arg(long, value_name = "DIR")]
+    target: Option<PathBuf>,
+    /// Every picture on record
+    #[arg(long, conflicts_with = "what")]
+    all: bool,
+    /// Threads that draw [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Uuids, their beginnings, or PNG files that oat has drawn
+    #[arg(value_name = "ID|FILE.png", required_unless_present = "all")]
+    what: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  oat verify 5f2c81d0
+  oat verify --all
+  oat verify dragon.png            needs no records: the file says how it was drawn
+
+Exit status: 0 everything is as recorded, 6 something differs.";
+
+const DIFFERS: u8 = 6;
+
+impl Args {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        drawing_threads(self.threads)?;
+        let (begun, mut differ) = (Instant::now(), 0);
+        let files: Vec<&str> = self.what.iter().map(String::as_str).filter(|what| is_file(what)).collect();
+        for file in &files {
+            differ += u32::from(!told(file, compare_file(Path::new(file))?));
+        }
+        let records = self.records(environment)?;
+        let pictures = Pictures::open(environment.pictures(self.target.as_deref()))?;
+        for record in &records {
+            let name = format!("{} {}", &record.task.uuid.to_string()[..8], title(&record.task));
+            differ += u32::from(!told(&name, compare_record(record, &pictures)?));
+        }
+        let checked = files.len() + records.len();
+        let seconds = begun.elapsed().as_secs_f64();
+        tell!("checked {checked} picture(s) in {seconds:.1} s: {} match, {differ} differ", checked - differ as usize);
+        Ok(if differ == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+    }
+
+    /// The records that were asked for; nothing is opened if only files were.
+    fn records(&self, environment: &Environment) -> anyhow::Result<Vec<Record>> {
+        let ids: Vec<&String> = self.what.iter().filter(|what| !is_file(what)).collect();
+        if ids.is_empty() && !self.all {
+            return Ok(Vec::new());
+        }
+        runtime()?.block_on(async {
+            let store = self.store.open(environment).await?;
+            if self.all {
+                let done = Filter { state: Some(State::Done), limit: u32::MAX, ..Filter::default() };
+                return Ok(store.list(&done).await?);
+            }
+            let mut records = Vec::new();
+            for id in ids {
+                let record = store.find(id).await?;
+                if record.drawn.is_none() {
+                    let state = record.state.name();
+                    return Err(Usage::new(format!("{id} has not been drawn: it is {state}")).into());
+                }
+                records.push(record);
+            }
+            Ok(records)
+        })
+    }
+}
+
+/// Prints what differs; true if nothing does.
+fn told(name: &str, differences: Vec<String>) -> bool {
+    for difference in &differences {
+        tell!("✗ {name}: {difference}");
+    }
+    differences.is_empty()
+}
+
+fn redrawn(scene: crate::fractal::Scene) -> Encoded {
+    let task = Task { uuid: Uuid::nil(), name: None, scene };
+    Encoded::draw(&task, &Stop::default()).expect("nobody calls it off")
+}
+
+fn compare_file(file: &Path) -> anyhow::Result<Vec<String>> {
+    let png = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
+    let (picture, scene) = Picture::from_png(&png).with_context(|| format!("understand {}", file.display()))?;
+    let Some(scene) = scene else {
+        return Err(Usage::new(format!("{} does not say how it was drawn: it is not oat's", file.display())).into());
+    };
+    let again = redrawn(scene);
+    let same = again.drawn.pixel_checksum.as_deref() == Some(&picture.checksum());
+    Ok(if same { Vec::new() } else { vec!["its pixels are not those of its scene".into()] })
+}
+
+/// Three sides: the record, the file, and a new drawing. What two of them agree on, the third has lost.
+fn compare_record(record: &Record, pictures: &Pictures) -> anyhow::Result<Vec<String>> {
+    let drawn = record.drawn.as_ref().context("only what is drawn is compared")?;
+    let again = redrawn(record.task.scene);
+    let mut differences = Vec::new();
+    let path = pictures.path(record.task.uuid);
+    match std::fs::read(&path) {
+        Ok(png) if hex::encode(Sha256::digest(&png)) == drawn.checksum => {}
+        Ok(png) => differences.push(match Picture::from_png(&png) {
+            Ok((picture, _)) if Some(picture.checksum()) == drawn.pixel_checksum => {
+                "the file was encoded anew: same pixels, other bytes than recorded".into()
+            }
+            _ => "the file was changed: it is not what was recorded".into(),
+        }),
+        Err(error) => differences.push(format!("the file cannot be read: {} ({error})", path.display())),
+    }
+    match &drawn.pixel_checksum {
+        Some(recorded) if again.drawn.pixel_checksum.as_ref() != Some(recorded) => {
+            differences.push("drawn again it has other pixels than recorded".into());
+        }
+        None if again.drawn.checksum != drawn.checksum => {
+            differences
+                .push("drawn again it has another checksum than recorded, and its pixels are not on record".into());
+        }
+        _ => {}
+    }
+    Ok(differences)
+}
