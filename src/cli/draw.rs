@@ -1,17 +1,15 @@
 //! `oat draw`: one picture, without a pipeline.
 
 use super::failure::Usage;
-use super::output::title;
 use super::scene::SceneArgs;
 use super::worker::drawing_threads;
 use crate::fractal::{Limits, Stop};
-use crate::services::worker::Encoded;
-use crate::task::Task;
+use crate::services::encoded::write;
 use anyhow::Context;
-use std::io::{IsTerminal, Write};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use uuid::Uuid;
 
 /// Draws one picture, without a pipeline.
 #[derive(Debug, clap::Args)]
@@ -36,22 +34,24 @@ Examples:
 
 impl Args {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let task = Task { uuid: Uuid::nil(), name: self.scene.at.clone(), scene: self.scene.scene()? };
-        // Nobody else is served here: the memory of the machine is the only limit.
-        Limits { max_pixels: 100_000_000_000, max_iterations: u32::MAX }.check(&task.scene)?;
+        let scene = self.scene.scene()?;
+        // Nobody else is served here: the patience of whoever asked is the only limit.
+        Limits { max_pixels: 100_000_000_000, max_iterations: u32::MAX }.check(&scene)?;
         let output = self.output();
         let to_stdout = output.as_os_str() == "-";
         if to_stdout && std::io::stdout().is_terminal() {
             return Err(Usage::new("a PNG makes no sense on a terminal").fix("-o FILE.png").into());
         }
         drawing_threads(self.threads)?;
-        let Encoded { png, drawn } = Encoded::draw(&task, &Stop::default()).expect("nobody calls it off");
-        match to_stdout {
-            true => std::io::stdout().write_all(&png).context("write to standard output")?,
-            false => std::fs::write(&output, &png).with_context(|| format!("write {}", output.display()))?,
-        }
-        eprintln!("{} drawn in {:.3} s", title(&task), drawn.duration);
-        eprintln!("{}, {} bytes, sha256 {}", output.display(), png.len(), drawn.checksum);
+        let out: Box<dyn Write> = match to_stdout {
+            true => Box::new(std::io::stdout()),
+            false => Box::new(File::create(&output).with_context(|| format!("write {}", output.display()))?),
+        };
+        let drawn = write(&scene, &Stop::default(), BufWriter::new(out));
+        let drawn = drawn.with_context(|| format!("write {}", output.display()))?.expect("nobody calls it off");
+        let (name, size) = (self.scene.at.as_deref().unwrap_or(scene.formula().name()), drawn.size.unwrap_or(0));
+        eprintln!("{name} drawn in {:.3} s", drawn.duration);
+        eprintln!("{}, {size} bytes, sha256 {}", output.display(), drawn.checksum);
         Ok(ExitCode::SUCCESS)
     }
 

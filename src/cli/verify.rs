@@ -9,15 +9,13 @@ use super::worker::drawing_threads;
 use crate::config::Environment;
 use crate::fractal::{Picture, Stop};
 use crate::pictures::Pictures;
-use crate::services::worker::Encoded;
+use crate::services::encoded::Encoded;
 use crate::store::{Filter, Record, State};
-use crate::task::Task;
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
-use uuid::Uuid;
 
 /// Draws pictures again and compares their checksums: with the record, and with the file.
 #[derive(Debug, clap::Args)]
@@ -104,8 +102,7 @@ fn told(name: &str, differences: Vec<String>) -> bool {
 }
 
 fn redrawn(scene: crate::fractal::Scene) -> Encoded {
-    let task = Task { uuid: Uuid::nil(), name: None, scene };
-    Encoded::draw(&task, &Stop::default()).expect("nobody calls it off")
+    Encoded::draw(&scene, &Stop::default()).expect("nobody calls it off")
 }
 
 fn compare_file(file: &Path) -> anyhow::Result<Vec<String>> {

@@ -4,6 +4,7 @@ use super::colouring::Painter;
 use super::lanes::{Block, escapes};
 use super::{Escape, Picture, Scene};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// How the one who ordered a picture watches it, and calls it off.
@@ -31,14 +32,21 @@ const POINTS: usize = 8192;
 
 /// Draws; `None` if it was called off. The memory needed is three bytes a pixel, and a little for each thread.
 pub fn draw(scene: &Scene, stop: &Stop) -> Option<Picture> {
-    let (width, height) = (scene.viewport().width() as usize, scene.viewport().height() as usize);
-    let side = scene.colouring().samples.side() as usize;
-    let xs: Vec<f64> = samples(width, side).map(|column| scene.viewport().x(column)).collect();
-    let ys: Vec<f64> = samples(height, side).map(|row| scene.viewport().y(row)).collect();
+    let (width, height) = (scene.viewport().width(), scene.viewport().height());
+    Some(Picture::new(width, height, draw_rows(scene, 0..height, stop)?))
+}
+
+/// The RGB of some rows.
+pub(super) fn draw_rows(scene: &Scene, rows: Range<u32>, stop: &Stop) -> Option<Vec<u8>> {
+    let viewport = scene.viewport();
+    let side = scene.colouring().samples.side();
+    let xs: Vec<f64> = samples(0..viewport.width(), side).map(|column| viewport.x(column)).collect();
+    let ys: Vec<f64> = samples(rows.clone(), side).map(|row| viewport.y(row)).collect();
+    let (side, width) = (side as usize, viewport.width() as usize);
     let painter = Painter::new(scene);
-    let rows = (POINTS / (xs.len() * side)).max(1);
-    let mut rgb = vec![0; width * height * 3];
-    rgb.par_chunks_mut(rows * width * 3).zip(ys.par_chunks(rows * side)).with_max_len(1).for_each_init(
+    let band = (POINTS / (xs.len() * side)).max(1);
+    let mut rgb = vec![0; width * rows.len() * 3];
+    rgb.par_chunks_mut(band * width * 3).zip(ys.par_chunks(band * side)).with_max_len(1).for_each_init(
         Vec::new,
         |ends, (pixels, ys)| {
             if stop.called_off.load(Ordering::Relaxed) {
@@ -51,15 +59,12 @@ pub fn draw(scene: &Scene, stop: &Stop) -> Option<Picture> {
             stop.rows.fetch_add((ys.len() / side) as u32, Ordering::Relaxed);
         },
     );
-    match stop.called_off.load(Ordering::Relaxed) {
-        true => None,
-        false => Some(Picture::new(scene.viewport().width(), scene.viewport().height(), rgb)),
-    }
+    (!stop.called_off.load(Ordering::Relaxed)).then_some(rgb)
 }
 
-/// Where the samples of `pixels` pixels are, in pixels: `side` of them each, evenly spread around the pixel's own place,
-/// which is where a single sample is.
-fn samples(pixels: usize, side: usize) -> impl Iterator<Item = f64> {
-    let offset = move |sample: usize| (sample as f64 + 0.5) / side as f64 - 0.5;
-    (0..pixels).flat_map(move |pixel| (0..side).map(move |sample| pixel as f64 + offset(sample)))
+/// Where the samples of pixels are, in pixels: `side` of them each, evenly spread around the pixel's own place, which is
+/// where a single sample is.
+fn samples(pixels: Range<u32>, side: u32) -> impl Iterator<Item = f64> {
+    let offset = move |sample: u32| (f64::from(sample) + 0.5) / f64::from(side) - 0.5;
+    pixels.flat_map(move |pixel| (0..side).map(move |sample| f64::from(pixel) + offset(sample)))
 }

@@ -4,7 +4,7 @@ use super::{Invalid, Rgb, Scene};
 use std::collections::HashMap;
 
 /// The keyword of the text chunk that holds the scene.
-const SCENE: &str = "oat:scene";
+pub(super) const SCENE: &str = "oat:scene";
 
 /// RGB pixels, top row first, three bytes each.
 #[derive(Clone, PartialEq, Eq)]

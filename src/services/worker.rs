@@ -3,18 +3,18 @@
 //! The order of these steps is what makes a crash at any point harmless: whatever was done before it is done again
 //! with the same result, since the picture follows from the task alone.
 
+use super::encoded::Encoded;
 use super::patience::persist;
 use super::{Event, Events};
 use crate::bus::{Connection, Delivery, Message, Publisher};
 use crate::fractal::{self, Limits, Stop};
 use crate::pictures::Pictures;
 use crate::shutdown::Shutdown;
-use crate::task::{Drawn, Encoding, End, Outcome, Refused, Task};
+use crate::task::{Encoding, End, Outcome, Refused, Task};
 use anyhow::Context;
 use chrono::Utc;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -152,7 +152,7 @@ impl Worker {
 
     /// On rayon's threads: the ones that serve the network must never wait for a picture.
     async fn draw(&self, task: Task, stop: Arc<Stop>) -> Result<Option<Encoded>, fractal::Invalid> {
-        let drawing = tokio::task::spawn_blocking(move || Encoded::draw(&task, &stop));
+        let drawing = tokio::task::spawn_blocking(move || Encoded::draw(&task.scene, &stop));
         drawing.await.map_err(|error| fractal::Invalid::new(format!("drawing it broke: {error}")))
     }
 
@@ -212,31 +212,5 @@ impl Worker {
         if let Err(error) = delivery.reject(&reason).await {
             warn!("could not reject it, so it will come again: {error}");
         }
-    }
-}
-
-/// A picture ready to be stored, and what there is to say of it.
-#[derive(Clone, Debug)]
-pub struct Encoded {
-    /// The file's bytes.
-    pub png: Vec<u8>,
-    /// Duration and checksums.
-    pub drawn: Drawn,
-}
-
-impl Encoded {
-    /// Draws and encodes; `None` if it was called off.
-    pub fn draw(task: &Task, stop: &Stop) -> Option<Encoded> {
-        let begun = Instant::now();
-        let picture = fractal::draw(&task.scene, stop)?;
-        let duration = begun.elapsed().as_secs_f64();
-        let png = picture.to_png_of(&task.scene);
-        let drawn = Drawn {
-            duration,
-            checksum: hex::encode(Sha256::digest(&png)),
-            pixel_checksum: Some(picture.checksum()),
-            size: Some(png.len() as u64),
-        };
-        Some(Encoded { png, drawn })
     }
 }

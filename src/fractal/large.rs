@@ -1,0 +1,72 @@
+//! Pictures larger than one likes to hold in memory: drawn band by band, and written as they come.
+
+use super::draw::draw_rows;
+use super::picture::SCENE;
+use super::{Palette, Samples, Scene, Stop};
+use std::io::{self, Write};
+
+/// Pixels from which on a picture is written this way. It is part of the format: the way decides over the bytes.
+pub const LARGE: u64 = 128_000_000;
+
+/// Pixels of a band: some megabytes of RGB, and work for many threads.
+const BAND: u64 = 4_000_000;
+
+/// Draws and writes the PNG, and returns the BLAKE3 of its raw RGB rows in hexadecimal; `None` if it was called off.
+///
+/// What colours there are is known only at the end, so it is indexed only where the palette says it beforehand.
+pub fn write_large(scene: &Scene, stop: &Stop, out: impl Write) -> io::Result<Option<String>> {
+    let (width, height) = (scene.viewport().width(), scene.viewport().height());
+    let indexed = scene.colouring().palette == Palette::Classic && scene.colouring().samples == Samples::default();
+    let mut encoder = png::Encoder::new(out, width, height);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    encoder.set_color(if indexed { png::ColorType::Indexed } else { png::ColorType::Rgb });
+    if indexed {
+        encoder.set_palette((0..32).flat_map(Palette::classic).collect::<Vec<u8>>());
+    }
+    let json = serde_json::to_string(scene).expect("a scene is plain data");
+    encoder.add_itxt_chunk("Software".into(), "oat".into()).map_err(io::Error::other)?;
+    encoder.add_itxt_chunk(SCENE.into(), json).map_err(io::Error::other)?;
+    let mut file = encoder.write_header().map_err(io::Error::other)?;
+    let mut png = file.stream_writer().map_err(io::Error::other)?;
+    let mut pixels = blake3::Hasher::new();
+    let band = (BAND / u64::from(width)).max(1) as u32;
+    for first in (0..height).step_by(band as usize) {
+        let Some(rgb) = draw_rows(scene, first..height.min(first + band), stop) else { return Ok(None) };
+        pixels.update(&rgb);
+        match indexed {
+            true => png.write_all(&rgb.as_chunks::<3>().0.iter().map(classic_index).collect::<Vec<u8>>())?,
+            false => png.write_all(&rgb)?,
+        }
+    }
+    png.finish().map_err(io::Error::other)?;
+    file.finish().map_err(io::Error::other)?;
+    Ok(Some(pixels.finalize().to_hex().to_string()))
+}
+
+/// Blue alone tells the colours of 2015 apart: it is (i mod 32)·8.
+fn classic_index(&[_, _, blue]: &[u8; 3]) -> u8 {
+    blue / 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fractal::{Picture, catalogue, draw};
+
+    #[test]
+    fn a_picture_written_in_bands_has_the_same_pixels() {
+        for samples in [Samples::default(), Samples::FOUR] {
+            let place = catalogue::place("galaxies").unwrap().scene(2500, 2000, samples).unwrap();
+            let classic = Scene::new(place.formula(), place.viewport(), 300, Palette::Classic).unwrap();
+            for scene in [place, classic] {
+                let mut png = Vec::new();
+                let checksum = write_large(&scene, &Stop::default(), &mut png).unwrap().unwrap();
+                let (picture, said) = Picture::from_png(&png).unwrap();
+                assert_eq!(said, Some(scene));
+                assert_eq!(checksum, picture.checksum());
+                assert!(picture == draw(&scene, &Stop::default()).unwrap());
+            }
+        }
+    }
+}
