@@ -69,6 +69,11 @@ impl Environment {
         self.get("OAT_AMQP_CA_FILE").map(PathBuf::from)
     }
 
+    /// The kernel to draw with, instead of the fastest: `OAT_KERNEL`.
+    pub fn kernel(&self) -> Option<&str> {
+        self.get("OAT_KERNEL")
+    }
+
     /// Whether colours are welcome (<https://no-color.org>).
     pub fn colour(&self) -> bool {
         self.get("NO_COLOR").is_none() && self.get("TERM") != Some("dumb")

@@ -1,6 +1,9 @@
-//! What is particular to RabbitMQ: outages of the broker and of the way to it, refusals, alarms, TLS. The promises that
+//! What is particular to RabbitMQ: outages of the broker and of the way to it, refusals, alarms, TLS,
+//! foreign messages. The promises that
 //! both transports keep are held in `tests/bus.rs`.
 
+#[path = "amqp/foreign.rs"]
+mod foreign;
 #[path = "amqp/outages.rs"]
 mod outages;
 #[path = "amqp/proxy.rs"]

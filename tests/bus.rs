@@ -1,6 +1,6 @@
 //! The promises of a bus, as sentences, each held against every transport: `on_sqlite` runs them over a file of its
 //! own, `on_rabbitmq` over a broker that all tests share, with names of its own. What concerns processes and not
-//! transports is in `bus/processes.rs`.
+//! transports is in `bus/processes.rs`, what concerns the file alone in `bus/trouble.rs`.
 
 mod support;
 
@@ -14,6 +14,8 @@ mod processes;
 mod routes;
 #[path = "bus/settling.rs"]
 mod settling;
+#[path = "bus/trouble.rs"]
+mod trouble;
 
 macro_rules! promises {
     ($($room:ident: $($promise:ident),+ $(,)?;)+) => {
@@ -51,12 +53,15 @@ promises! {
     settling:
         an_acknowledged_message_is_gone,
         a_dropped_delivery_comes_back_with_its_attempt_counted,
+        what_is_given_back_comes_again_and_is_not_counted,
         retry_counts_attempts_and_goes_to_the_back,
         reject_carries_the_reason_the_origin_and_the_raw_body,
+        whatever_came_can_be_buried,
         rejecting_without_dead_letters_is_an_error_and_loses_nothing,
         a_delivery_limit_of_two_gives_three_deliveries_and_a_dead_letter,
         a_retried_message_is_not_worn_out_by_its_attempts,
-        closing_gives_back_what_is_out;
+        closing_gives_back_what_is_out,
+        a_delivery_is_live_until_its_connection_is_closed;
     flow:
         prefetch_is_never_exceeded,
         competing_consumers_share_every_message_exactly_once,

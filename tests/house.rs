@@ -119,9 +119,11 @@ fn sql_stands_in_the_store_and_in_the_embedded_bus_only() {
     }
 }
 
+/// But for one, with its three implementations: what a kernel asks of an instruction set.
 #[test]
 fn we_own_no_traits() {
-    for (path, source) in rust_files("src") {
+    let rooms = rust_files("src").into_iter().filter(|(path, _)| path != Path::new("src/fractal/lanes/vector.rs"));
+    for (path, source) in rooms {
         let own = source.lines().any(|line| {
             let line = line.trim_start().trim_start_matches("pub ").trim_start_matches("(crate) ");
             line.starts_with("trait ")

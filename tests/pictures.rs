@@ -76,7 +76,7 @@ fn oat_draw_draws_the_pictures_of_2015() {
     for golden in &GOLDEN {
         let [xa, xb, ya, yb] = golden.bounds;
         let output = Command::new(env!("CARGO_BIN_EXE_oat"))
-            .args(["draw", "--formula", "julia", "-o", "-"])
+            .args(["draw", "--formula", "julia", "--palette", "classic", "-o", "-"])
             .args([format!("--xa={xa}"), format!("--xb={xb}"), format!("--ya={ya}"), format!("--yb={yb}")])
             .args([format!("--cx={}", golden.c.0), format!("--cy={}", golden.c.1)])
             .args([format!("--width={}", golden.size.0), format!("--height={}", golden.size.1)])

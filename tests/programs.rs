@@ -116,7 +116,7 @@ fn ctrl_c_ends_oat_up_while_it_waits_for_work() {
     up.args(["up", "--tasks", "1", "--size", "40x30"]).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut up = up.spawn().unwrap();
     let mut lines = BufReader::new(up.stderr.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("waiting for more")));
+    assert!(lines.any(|line| line.unwrap().contains("waiting for more to do")));
     rustix::process::kill_process(rustix::process::Pid::from_child(&up), rustix::process::Signal::INT).unwrap();
     assert_eq!(up.wait().unwrap().code(), Some(0));
 }

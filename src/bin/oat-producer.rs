@@ -1,5 +1,5 @@
-//! `oat-producer`: the same as `oat producer`, under the name of 2015.
+//! `oat-producer`: one of the three programs of 2015.
 
 fn main() -> std::process::ExitCode {
-    oat::cli::main_of("producer")
+    oat::cli::producer()
 }

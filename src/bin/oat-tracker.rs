@@ -1,5 +1,5 @@
-//! `oat-tracker`: the same as `oat tracker`, under the name of 2015.
+//! `oat-tracker`: one of the three programs of 2015.
 
 fn main() -> std::process::ExitCode {
-    oat::cli::main_of("tracker")
+    oat::cli::tracker()
 }

@@ -1,5 +1,5 @@
-//! `oat-worker`: the same as `oat worker`, under the name of 2015.
+//! `oat-worker`: one of the three programs of 2015.
 
 fn main() -> std::process::ExitCode {
-    oat::cli::main_of("worker")
+    oat::cli::worker()
 }

@@ -14,7 +14,8 @@ pub enum Consumer {
 impl Consumer {
     /// The next delivery; waits for one through any number of reconnections.
     ///
-    /// `None` comes only after [`cancel`](Self::cancel) or when the connection was closed. Dropping the future loses nothing.
+    /// `None` comes only after [`cancel`](Self::cancel) or when the connection was closed; at any other time the bus itself
+    /// has broken, and has logged an error. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Delivery> {
         match self {
             Consumer::Amqp(consumer) => consumer.next().await,

@@ -14,6 +14,9 @@ pub const CAME_FROM: &str = "x-oat-exchange";
 /// The routing key it had.
 pub const CAME_WITH: &str = "x-oat-routing-key";
 
+/// What a message that died keeps of its reason, in characters: it has to fit into a header, whoever wrote it.
+const LONGEST_REASON: usize = 1000;
+
 /// A value of a header. AMQP knows more kinds; what is neither of these is carried as its text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeaderValue {
@@ -127,10 +130,33 @@ impl Delivery {
         }
     }
 
+    /// Whether settling it can still succeed. If not, the connection it came by is gone, it is delivered again to
+    /// whoever comes first, and holding on to it serves nobody. A file keeps it live until the connection is closed.
+    pub fn is_live(&self) -> bool {
+        match &self.receipt {
+            Receipt::Amqp(receipt) => receipt.is_live(),
+            Receipt::Local(receipt) => receipt.is_live(),
+        }
+    }
+
+    /// Not by me: back to its queue at once and not counted as an attempt, for what is no fault of the message, such as
+    /// a stop in good order or a full disk. After an error it goes back all the same, as if dropped.
+    ///
+    /// A file puts it back in its place. RabbitMQ up to 4.2 counts whatever comes back, and so does its delivery limit;
+    /// there a copy goes to the end of the queue, as with [`retry`](Self::retry), but with the same attempt. Only if the
+    /// copy cannot be published promptly does the message itself go back, counted by those versions.
+    pub async fn give_back(self) -> Result<(), Error> {
+        let Delivery { message, queue, attempt, receipt, .. } = self;
+        match receipt {
+            Receipt::Amqp(receipt) => receipt.give_back(&queue, counting(message, attempt)).await,
+            Receipt::Local(receipt) => receipt.give_back().await,
+        }
+    }
+
     /// Not now: to the end of its queue, with one attempt more on its count.
     pub async fn retry(self) -> Result<(), Error> {
         let Delivery { message, queue, attempt, receipt, .. } = self;
-        let message = message.header(ATTEMPT, HeaderValue::Int(i64::from(attempt) + 1));
+        let message = counting(message, attempt.saturating_add(1));
         match receipt {
             Receipt::Amqp(receipt) => receipt.replace("", &queue, message).await,
             Receipt::Local(receipt) => receipt.replace("", &queue, message).await,
@@ -138,11 +164,12 @@ impl Delivery {
     }
 
     /// Never: to the dead-letter exchange of its queue, with its body as it came and the reason in a header.
-    /// It is acknowledged only when its copy is durable there.
+    /// It is acknowledged only when its copy is durable there. Of the reason the first thousand characters are kept, and
+    /// foreign headers that no longer fit beside ours are left out: whatever came can be buried.
     pub async fn reject(self, reason: &str) -> Result<(), Error> {
         let Delivery { message, queue, exchange, routing_key, receipt, .. } = self;
         let message = message
-            .header(REASON, HeaderValue::Text(reason.into()))
+            .header(REASON, HeaderValue::Text(cut(reason)))
             .header(DIED_IN, HeaderValue::Text(queue.clone()))
             .header(CAME_FROM, HeaderValue::Text(exchange))
             .header(CAME_WITH, HeaderValue::Text(routing_key));
@@ -150,5 +177,18 @@ impl Delivery {
             Receipt::Amqp(receipt) => receipt.bury(&queue, message).await,
             Receipt::Local(receipt) => receipt.bury(&queue, message).await,
         }
+    }
+}
+
+/// The same message, whose next delivery will be this attempt.
+fn counting(message: Message, attempt: u32) -> Message {
+    message.header(ATTEMPT, HeaderValue::Int(i64::from(attempt)))
+}
+
+/// Text that fits into a header.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_REASON) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into(),
     }
 }

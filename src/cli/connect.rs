@@ -1,5 +1,6 @@
 //! The flags that say where bus and records are, and how to open them.
 
+use super::failure::Usage;
 use crate::bus::{self, Connection};
 use crate::config::{Environment, sqlite_path};
 use crate::services::outbox::Patience;
@@ -111,6 +112,16 @@ impl StoreArgs {
     pub async fn open(&self, environment: &Environment) -> anyhow::Result<Store> {
         let url = environment.database_url(self.database_url.as_deref(), self.database_password_file.as_deref())?;
         make_room(&url)?;
+        Ok(Store::open(&url).await?)
+    }
+
+    /// Opens records that are there already: looking must not make anything.
+    pub async fn open_existing(&self, environment: &Environment) -> anyhow::Result<Store> {
+        let url = environment.database_url(self.database_url.as_deref(), self.database_password_file.as_deref())?;
+        if let Some(path) = sqlite_path(&url).filter(|path| !path.exists()) {
+            let what = format!("nothing has been drawn yet: there is no {}", path.display());
+            return Err(Usage::not_found(what).fix("begin here:      oat up").into());
+        }
         Ok(Store::open(&url).await?)
     }
 

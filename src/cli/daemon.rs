@@ -47,7 +47,9 @@ impl DaemonArgs {
         }
         telemetry::start(&self.logging(environment)).context("open the log file")?;
         let _pid_file = self.pid_file.clone().map(PidFile::write).transpose()?;
-        runtime()?.block_on(async { service(Shutdown::on_signals()?).await })
+        let status = runtime()?.block_on(async { service(Shutdown::on_signals()?).await });
+        tracing::info!("stopped");
+        status
     }
 
     fn logging(&self, environment: &Environment) -> Logging {

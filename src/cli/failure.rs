@@ -9,11 +9,17 @@ use std::process::ExitCode;
 pub struct Usage {
     what: String,
     fix: Option<String>,
+    status: u8,
 }
 
 impl Usage {
     pub fn new(what: impl ToString) -> Usage {
-        Usage { what: what.to_string(), fix: None }
+        Usage { what: what.to_string(), fix: None, status: 2 }
+    }
+
+    /// What was asked for is not there.
+    pub fn not_found(what: impl ToString) -> Usage {
+        Usage { status: NOT_FOUND, ..Usage::new(what) }
     }
 
     /// The same with a line that says what to type.
@@ -48,10 +54,10 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 fn advice(error: &anyhow::Error) -> (u8, Vec<String>) {
     for cause in error.chain() {
         if let Some(usage) = cause.downcast_ref::<Usage>() {
-            return (2, usage.fix.iter().cloned().collect());
+            return (usage.status, usage.fix.iter().cloned().collect());
         }
         if cause.is::<fractal::Invalid>() {
-            return (2, lines(["--help tells the ranges"]));
+            return (2, Vec::new());
         }
         if let Some(error) = cause.downcast_ref::<bus::Error>() {
             return bus_advice(error);

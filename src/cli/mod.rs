@@ -1,6 +1,7 @@
 //! The command line: turns arguments into settings, opens what a part needs, starts it, prints, and exits with a
 //! status that means something. How anything is done is not known here.
 
+mod bench;
 mod catalogue;
 mod connect;
 mod daemon;
@@ -17,7 +18,8 @@ mod verify;
 mod worker;
 
 use crate::config::Environment;
-use clap::{CommandFactory, Parser, Subcommand};
+use crate::fractal::lanes::{Kernel, choose};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -59,6 +61,8 @@ enum Command {
     Scenes(catalogue::ScenesArgs),
     /// Lists the palettes.
     Palettes(catalogue::PalettesArgs),
+    /// Measures how fast this machine draws.
+    Bench(bench::Args),
     /// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
     Setup(setup::Args),
     /// Invents tasks (the daemon oat-producer).
@@ -77,11 +81,46 @@ pub fn main() -> ExitCode {
     run(std::env::args_os().collect())
 }
 
-/// One of the daemons, which are `oat` with a command already chosen.
-pub fn main_of(daemon: &str) -> ExitCode {
-    let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    arguments.insert(1, daemon.into());
-    run(arguments)
+/// `oat` with these arguments.
+pub fn main_with(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    run(std::iter::once("oat".to_owned()).chain(arguments).map(OsString::from).collect())
+}
+
+/// `oat-producer`.
+pub fn producer() -> ExitCode {
+    daemon::<producer::Args>("oat-producer", producer::Args::run)
+}
+
+/// `oat-worker`.
+pub fn worker() -> ExitCode {
+    daemon::<worker::Args>("oat-worker", worker::Args::run)
+}
+
+/// `oat-tracker`.
+pub fn tracker() -> ExitCode {
+    daemon::<tracker::Args>("oat-tracker", tracker::Args::run)
+}
+
+/// A daemon is a command of `oat` under a name of its own.
+fn daemon<A: Args>(name: &'static str, run: impl Fn(A, &Environment) -> anyhow::Result<ExitCode>) -> ExitCode {
+    let command = A::augment_args(clap::Command::new(name).version(env!("CARGO_PKG_VERSION")).max_term_width(100));
+    let arguments = A::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    with_environment(|environment| run(arguments, environment))
+}
+
+/// Whatever goes wrong is told in one place.
+fn with_environment(run: impl FnOnce(&Environment) -> anyhow::Result<ExitCode>) -> ExitCode {
+    let environment = Environment::of_process();
+    choose_kernel(&environment).and_then(|()| run(&environment)).unwrap_or_else(|error| failure::report(&error))
+}
+
+/// `OAT_KERNEL` forces one of the ways to compute the same picture.
+fn choose_kernel(environment: &Environment) -> anyhow::Result<()> {
+    let Some(name) = environment.kernel() else { return Ok(()) };
+    let kernel = Kernel::ALL.into_iter().find(|kernel| kernel.name() == name);
+    let names = || Kernel::ALL.map(Kernel::name).join(", ");
+    let unknown = || failure::Usage::new(format!("OAT_KERNEL is {name:?}")).fix(format!("one of {}", names()));
+    Ok(choose(kernel.ok_or_else(unknown)?).map_err(failure::Usage::new)?)
 }
 
 /// The tree of commands and flags, for whoever documents or tests it.
@@ -95,22 +134,21 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
         let _ = command().print_help();
         return ExitCode::SUCCESS;
     }
-    let cli = Cli::parse_from(&arguments);
-    let environment = Environment::of_process();
-    let result = match cli.command {
-        Command::Up(args) => args.run(&environment),
+    let command = Cli::parse_from(&arguments).command;
+    with_environment(|environment| match command {
+        Command::Up(args) => args.run(environment),
         Command::Draw(args) => args.run(),
-        Command::List(args) => args.run(&environment),
-        Command::Show(args) => args.run(&environment),
-        Command::Verify(args) => args.run(&environment),
-        Command::Scenes(args) => args.run(&environment),
-        Command::Palettes(args) => args.run(&environment),
-        Command::Setup(args) => args.run(&environment),
-        Command::Producer(args) => args.run(&environment),
-        Command::Worker(args) => args.run(&environment),
-        Command::Tracker(args) => args.run(&environment),
-    };
-    result.unwrap_or_else(|error| failure::report(&error))
+        Command::List(args) => args.run(environment),
+        Command::Show(args) => args.run(environment),
+        Command::Verify(args) => args.run(environment),
+        Command::Scenes(args) => args.run(environment),
+        Command::Palettes(args) => args.run(environment),
+        Command::Bench(args) => args.run(),
+        Command::Setup(args) => args.run(environment),
+        Command::Producer(args) => args.run(environment),
+        Command::Worker(args) => args.run(environment),
+        Command::Tracker(args) => args.run(environment),
+    })
 }
 
 #[cfg(test)]

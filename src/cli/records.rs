@@ -61,14 +61,20 @@ impl ListArgs {
         let filter = Filter {
             state: self.state.map(State::from),
             worker: self.worker.clone(),
-            limit: if self.all { u32::MAX } else { self.limit },
+            limit: if self.all { u32::MAX } else { self.limit.saturating_add(1) },
         };
-        let records = runtime()?
-            .block_on(async { Ok::<_, anyhow::Error>(self.store.open(environment).await?.list(&filter).await?) })?;
+        let records = runtime()?.block_on(async {
+            Ok::<_, anyhow::Error>(self.store.open_existing(environment).await?.list(&filter).await?)
+        })?;
+        let more = !self.all && records.len() > self.limit as usize;
+        let records = if more { &records[..self.limit as usize] } else { &records };
         match self.json {
             true => records.iter().for_each(|record| tell!("{}", record_json(record))),
             false if records.is_empty() => {}
-            false => tell!("{}", as_table(&records).trim_end()),
+            false => tell!("{}", as_table(records).trim_end()),
+        }
+        if more {
+            eprintln!("… there are more: oat list --all");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -141,7 +147,7 @@ impl ShowArgs {
     }
 
     fn record(&self, environment: &Environment) -> anyhow::Result<Record> {
-        runtime()?.block_on(async { Ok(self.store.open(environment).await?.find(&self.what).await?) })
+        runtime()?.block_on(async { Ok(self.store.open_existing(environment).await?.find(&self.what).await?) })
     }
 }
 

@@ -60,7 +60,7 @@ pub struct SceneArgs {
     /// Iteration limit [default: the place's own, else 1000]
     #[arg(long, value_name = "N")]
     iterations: Option<u32>,
-    /// Colours; oat palettes lists them [default: the place's own, else classic]
+    /// Colours; oat palettes lists them [default: the place's own, else ocean]
     #[arg(long, value_name = "NAME", value_parser = palette)]
     palette: Option<Palette>,
     /// Where in the palette to begin, in turns
@@ -143,7 +143,7 @@ impl SceneArgs {
                 Viewport::around(width, height, self.center.unwrap_or(middle), self.span.unwrap_or(3.2))?
             }
         };
-        Ok(Scene::new(formula, viewport, 1000, Palette::Classic)?)
+        Ok(Scene::new(formula, viewport, 1000, Palette::Ocean)?)
     }
 
     fn size(&self) -> Option<(u32, u32)> {
@@ -183,6 +183,6 @@ pub fn place(name: &str) -> Result<&'static catalogue::Place, Usage> {
 /// The scene that oat has written into a PNG.
 pub fn scene_of(file: &Path) -> anyhow::Result<Scene> {
     let png = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
-    let (_, scene) = Picture::from_png(&png).with_context(|| format!("understand {}", file.display()))?;
+    let (_, scene) = Picture::from_png(&png).with_context(|| format!("read {}", file.display()))?;
     Ok(scene.ok_or_else(|| Usage::new(format!("{} does not say how it was drawn: it is not oat's", file.display())))?)
 }

@@ -132,20 +132,16 @@ impl Args {
 
         let before = house.store.counts().await?;
         let tasks = self.tasks(&before)?;
-        let mut progress = Progress::new(self.json, pending(&before) + tasks.len() as u64, environment.colour());
+        let mut progress =
+            Progress::new(events, self.json, pending(&before) + tasks.len() as u64, environment.colour());
         self.greet(environment, &place, &before, tasks.len())?;
         if !tasks.is_empty() && producer::store(&house.outbox, &tasks, &shutdown).await? {
             producer::publish(&house.outbox, &tasks, &shutdown).await;
         }
 
-        let finished = progress.watch(events, &house.store, &shutdown, &mut services).await?;
-        let sheet = place.folder.join("contact-sheet.png");
-        if finished && !self.fresh && tasks.len() >= catalogue::TOUR.len() {
-            sheet::leave(sheet.clone()).await?;
-        }
-        progress.summary(if sheet.exists() { &sheet } else { &place.pictures }, self.fresh);
+        let finished = progress.watch(&house.store, &shutdown, &mut services).await?;
+        progress.summary(&self.hints(&house, &place, finished).await?);
         if finished && !self.exit {
-            progress.say("waiting for more, from oat-producer in another terminal for example; Ctrl-C ends it");
             progress.stay(&shutdown, &mut services).await?;
         }
         shutdown.request();
@@ -157,13 +153,29 @@ impl Args {
         house.connection.close().await;
         house.store.close().await;
         if !finished && pending(&after) > 0 {
-            progress.say(&format!("{} picture(s) not drawn: oat up goes on with them", pending(&after)));
+            let next = if self.fresh { "they go with the folder" } else { "the next oat up here goes on with them" };
+            progress.say(&format!("{} picture(s) not drawn: {next}", pending(&after)));
         }
         Ok(match (finished, after.failed.saturating_sub(before.failed)) {
             (false, _) => ExitCode::from(130),
             (true, 0) => ExitCode::SUCCESS,
             (true, _) => ExitCode::from(3),
         })
+    }
+
+    /// Where to look and what to ask. The contact sheet is made when the tour has been drawn and it is not there yet.
+    async fn hints(&self, house: &House, place: &Place, finished: bool) -> anyhow::Result<Vec<String>> {
+        if self.fresh {
+            return Ok(Vec::new());
+        }
+        let sheet = place.folder.join("contact-sheet.png");
+        let toured = finished && house.store.counts().await?.done >= catalogue::TOUR.len() as u64;
+        if toured && !sheet.exists() {
+            sheet::leave(sheet.clone()).await?;
+        }
+        let look = if sheet.exists() { &sheet } else { &place.pictures };
+        let records = self.store.database_url.as_ref().map_or(String::new(), |url| format!(" --database-url {url}"));
+        Ok(vec![format!("look   {}", look.display()), format!("ask    oat list{records}")])
     }
 
     async fn open(&self, environment: &Environment) -> anyhow::Result<House> {

@@ -53,7 +53,7 @@ impl Args {
         let (begun, mut differ) = (Instant::now(), 0);
         let files: Vec<&str> = self.what.iter().map(String::as_str).filter(|what| is_file(what)).collect();
         for file in &files {
-            differ += u32::from(!told(file, compare_file(Path::new(file))?));
+            differ += u32::from(!told(file, compare_file(Path::new(file))));
         }
         let records = self.records(environment)?;
         let pictures = Pictures::open(environment.pictures(self.target.as_deref()))?;
@@ -74,7 +74,7 @@ impl Args {
             return Ok(Vec::new());
         }
         runtime()?.block_on(async {
-            let store = self.store.open(environment).await?;
+            let store = self.store.open_existing(environment).await?;
             if self.all {
                 let done = Filter { state: Some(State::Done), limit: u32::MAX, ..Filter::default() };
                 return Ok(store.list(&done).await?);
@@ -105,15 +105,18 @@ fn redrawn(scene: crate::fractal::Scene) -> Encoded {
     Encoded::draw(&scene, &Stop::default()).expect("nobody calls it off")
 }
 
-fn compare_file(file: &Path) -> anyhow::Result<Vec<String>> {
-    let png = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
-    let (picture, scene) = Picture::from_png(&png).with_context(|| format!("understand {}", file.display()))?;
-    let Some(scene) = scene else {
-        return Err(Usage::new(format!("{} does not say how it was drawn: it is not oat's", file.display())).into());
+/// A file alone: what it shows against what it says it shows.
+fn compare_file(file: &Path) -> Vec<String> {
+    let png = match std::fs::read(file) {
+        Ok(png) => png,
+        Err(error) => return vec![format!("it cannot be read: {error}")],
     };
-    let again = redrawn(scene);
-    let same = again.drawn.pixel_checksum.as_deref() == Some(&picture.checksum());
-    Ok(if same { Vec::new() } else { vec!["its pixels are not those of its scene".into()] })
+    match Picture::from_png(&png) {
+        Err(reason) => vec![format!("it is damaged: {reason}")],
+        Ok((_, None)) => vec!["it does not say how it was drawn: it is not oat's".into()],
+        Ok((picture, Some(scene))) if redrawn(scene).drawn.pixel_checksum == Some(picture.checksum()) => Vec::new(),
+        Ok(_) => vec!["its pixels are not those of its scene".into()],
+    }
 }
 
 /// Three sides: the record, the file, and a new drawing. What two of them agree on, the third has lost.

@@ -31,6 +31,7 @@ pub struct Tracker {
 pub async fn run(tracker: Tracker, shutdown: Shutdown) -> anyhow::Result<()> {
     let consumer = tracker.connection.consume(&tracker.results, tracker.prefetch).await;
     let mut consumer = consumer.context("consume the results")?;
+    info!("waiting for results in queue {}", tracker.results);
     while let Some(first) = shutdown.or(consumer.next()).await {
         let first = first.context("the bus has ended")?;
         let batch = tracker.gather(first, &mut consumer).await;

@@ -53,6 +53,7 @@ pub struct Worker {
 /// finished goes back to the queue.
 pub async fn run(worker: Worker, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut consumer = worker.connection.consume(&worker.tasks, worker.slots).await.context("consume the tasks")?;
+    info!("waiting for tasks in queue {}, pictures go to {}", worker.tasks, worker.pictures.folder().display());
     let worker = Arc::new(worker);
     let stop = Arc::new(Stop::default());
     let mut hands = JoinSet::new();
@@ -87,6 +88,13 @@ pub async fn run(worker: Worker, shutdown: Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A stop in good order, and trouble of the environment, are not the task's fault.
+async fn give_back(delivery: Delivery) {
+    if let Err(error) = delivery.give_back().await {
+        info!("a task goes back to its queue by itself: {error}");
+    }
+}
+
 async fn idle(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
@@ -100,7 +108,7 @@ fn report(done: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// From delivery to acknowledgement. Returning early drops the delivery, which gives it back.
+/// From delivery to acknowledgement.
 async fn handle(worker: Arc<Worker>, delivery: Delivery, stop: Arc<Stop>, shutdown: Shutdown) {
     match worker.understand(&delivery) {
         Ok(task) => worker.fulfil(task, delivery, stop, shutdown).await,
@@ -128,11 +136,13 @@ impl Worker {
         let started_at = Utc::now();
         let picture = match self.draw(task.clone(), stop).await {
             Ok(Some(picture)) => picture,
-            Ok(None) => return,
+            Ok(None) => return give_back(delivery).await,
             Err(reason) => return self.refuse(Some(task.clone()), refuse(reason), delivery, &shutdown).await,
         };
         info!("task {} processed in {:.6} seconds", task.uuid, picture.drawn.duration);
-        let Some(path) = self.save(&task, picture.png, &shutdown).await else { return };
+        let Some(path) = self.save(&task, picture.png, &delivery, &shutdown).await else {
+            return give_back(delivery).await;
+        };
         info!("saved result of task {} to file {}", task.uuid, path.display());
         let outcome = Outcome {
             uuid: task.uuid,
@@ -143,9 +153,10 @@ impl Worker {
             task: Some(task),
             end: End::Drawn(picture.drawn),
         };
-        if self.push(&outcome, &shutdown).await
-            && let Err(error) = delivery.ack().await
-        {
+        if !self.push(&outcome, &shutdown).await {
+            return give_back(delivery).await;
+        }
+        if let Err(error) = delivery.ack().await {
             info!("task {} will come again and give the same picture: {error}", outcome.uuid);
         }
     }
@@ -156,15 +167,26 @@ impl Worker {
         drawing.await.map_err(|error| fractal::Invalid::new(format!("drawing it broke: {error}")))
     }
 
-    /// Trouble with the disk is not the task's fault: it waits, and no attempt is spent.
-    async fn save(&self, task: &Task, png: Vec<u8>, shutdown: &Shutdown) -> Option<std::path::PathBuf> {
+    /// Trouble with the disk is not the task's fault: it waits, and no attempt is spent. `None` if shutdown comes first,
+    /// or if the broker has taken the task back in the meantime and will deliver it again.
+    async fn save(
+        &self,
+        task: &Task,
+        png: Vec<u8>,
+        delivery: &Delivery,
+        shutdown: &Shutdown,
+    ) -> Option<std::path::PathBuf> {
         let (uuid, png) = (task.uuid, Arc::new(png));
-        persist("save the picture", shutdown, || async {
+        let saved = persist("save the picture", shutdown, || async {
             let (pictures, png) = (self.pictures.clone(), png.clone());
             let saved = tokio::task::spawn_blocking(move || pictures.save(uuid, &png)).await;
-            saved.context("the writing thread broke")?.with_context(|| self.pictures.path(uuid).display().to_string())
-        })
-        .await
+            let saved = saved.context("the writing thread broke")?;
+            match saved.with_context(|| self.pictures.path(uuid).display().to_string()) {
+                Err(_) if !delivery.is_live() => Ok(None),
+                saved => saved.map(Some),
+            }
+        });
+        saved.await.flatten()
     }
 
     /// Publishes an outcome, however long the bus takes. `false` if shutdown came first.
@@ -206,7 +228,7 @@ impl Worker {
                 end: End::Failed { reason: reason.clone() },
             };
             if !self.push(&outcome, shutdown).await {
-                return;
+                return give_back(delivery).await;
             }
         }
         if let Err(error) = delivery.reject(&reason).await {

@@ -4,7 +4,7 @@ use super::proxy::Proxy;
 use super::support::{Server, rabbitmq_url, rabbitmqctl, wait_until_async};
 use super::{number, numbered, open, patient, plain, soon, unique};
 use futures_util::{StreamExt, stream};
-use oat::bus::{Connection, Error, Options};
+use oat::bus::{Connection, Consumer, Error, Options};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,7 +117,8 @@ async fn a_receipt_of_a_lost_connection_acknowledges_nothing() {
     proxy.cut();
     // The same tag on the new channel belongs to this delivery.
     let new = soon("the delivery after the cut", consumer.next()).await.unwrap();
-    assert!(matches!(old.ack().await, Err(Error::Lost { .. })));
+    assert!(new.is_live() && !old.is_live());
+    assert!(matches!(old.give_back().await, Err(Error::Lost { .. })), "it is back already");
     drop(new);
     let mut left = BTreeSet::new();
     while left.len() < 2 {
@@ -125,6 +126,33 @@ async fn a_receipt_of_a_lost_connection_acknowledges_nothing() {
         left.insert(number(&delivery));
         delivery.ack().await.unwrap();
     }
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_connection_left_unread_is_dropped() {
+    let proxy = Proxy::start("127.0.0.1", port(rabbitmq_url())).await;
+    let (name, other) = (unique("unread"), unique("other"));
+    let bus = open(&proxy.lead(rabbitmq_url()), plain(&name)).await;
+    bus.declare(&plain(&other)).await.unwrap();
+    for number in 0..4 {
+        bus.publisher().publish(&name, &name, numbered(number)).await.unwrap();
+    }
+    bus.publisher().publish(&other, &other, numbered(9)).await.unwrap();
+    let mut unread = bus.consume(&name, 4).await.unwrap();
+    let mut read = bus.consume(&other, 1).await.unwrap();
+    // The other consumer's delivery tells when there is a new session.
+    let mut held = soon("a delivery", read.next()).await.unwrap();
+    let all_are_fetched = async |unread: &Consumer| {
+        bus.depth(&name).await.is_ok_and(|depth| depth.ready == 0) && format!("{unread:?}").contains("unread: 4")
+    };
+    for _ in 0..3 {
+        wait_until_async("all are fetched and no more is kept", async || all_are_fetched(&unread).await).await;
+        proxy.cut();
+        held = soon("the delivery again", read.next()).await.unwrap();
+    }
+    wait_until_async("all are fetched and no more is kept", async || all_are_fetched(&unread).await).await;
+    assert!(held.is_live() && soon("a delivery", unread.next()).await.unwrap().attempt > 1);
     bus.close().await;
 }
 

@@ -1,8 +1,8 @@
 //! A delivery is settled once, and nothing is lost whatever becomes of it.
 
-use crate::fixture::{Bus, next, send, soon, take, text};
+use crate::fixture::{Bus, next, note, send, soon, take, text};
 use crate::support::wait_until_async;
-use oat::bus::{Binding, Error, ExchangeKind};
+use oat::bus::{Binding, Error, ExchangeKind, HeaderValue};
 
 pub async fn an_acknowledged_message_is_gone(bus: &Bus) {
     let queue = bus.queue("work");
@@ -29,6 +29,22 @@ pub async fn a_dropped_delivery_comes_back_with_its_attempt_counted(bus: &Bus) {
         drop(delivery);
     }
     next(&mut consumer).await.ack().await.unwrap();
+}
+
+pub async fn what_is_given_back_comes_again_and_is_not_counted(bus: &Bus) {
+    let dead = bus.queue("dead");
+    let work = bus.queue("work").dead_letters_to("", &dead.name).delivery_limit(1);
+    let connection = bus.open(&[], &[dead, work.clone()]).await;
+    send(&connection.publisher(), &work.name, ["not me"]).await;
+    let mut consumer = connection.consume(&work.name, 1).await.unwrap();
+    drop(next(&mut consumer).await);
+    for _ in 0..5 {
+        let delivery = next(&mut consumer).await;
+        assert_eq!((text(&delivery), delivery.attempt), ("not me".into(), 2));
+        delivery.give_back().await.unwrap();
+    }
+    assert_eq!(take(&mut consumer).await, "not me");
+    assert_eq!(connection.depth(&work.name).await.unwrap().ready, 0, "there is one of it");
 }
 
 pub async fn retry_counts_attempts_and_goes_to_the_back(bus: &Bus) {
@@ -77,6 +93,22 @@ pub async fn reject_carries_the_reason_the_origin_and_the_raw_body(bus: &Bus) {
     assert_eq!(message.text("x-oat-exchange"), Some(tasks.name.as_str()));
     assert_eq!(message.text("x-oat-routing-key"), Some("key"));
     assert_eq!((&delivery.exchange, delivery.routing_key.as_str()), (&graves.name, "grave"));
+}
+
+pub async fn whatever_came_can_be_buried(bus: &Bus) {
+    let dead = bus.queue("dead");
+    let work = bus.queue("work").dead_letters_to("", &dead.name);
+    let connection = bus.open(&[], &[dead.clone(), work.clone()]).await;
+    // As much as a publisher may send to RabbitMQ: there is no room for our headers beside these.
+    let full = note("the body").id("m-1").header("foreign", HeaderValue::Text("x".repeat(99_900)));
+    connection.publisher().publish("", &work.name, full).await.unwrap();
+    let delivery = next(&mut connection.consume(&work.name, 1).await.unwrap()).await;
+    delivery.reject(&"ü".repeat(200_000)).await.unwrap();
+    let buried = next(&mut connection.consume(&dead.name, 1).await.unwrap()).await;
+    assert_eq!((text(&buried), buried.message.message_id.as_deref()), ("the body".into(), Some("m-1")));
+    assert_eq!(buried.message.text("x-oat-queue"), Some(work.name.as_str()));
+    let reason = buried.message.text("x-oat-reason").unwrap();
+    assert_eq!(reason, format!("{}…", "ü".repeat(1000)));
 }
 
 pub async fn rejecting_without_dead_letters_is_an_error_and_loses_nothing(bus: &Bus) {
@@ -143,4 +175,16 @@ pub async fn closing_gives_back_what_is_out(bus: &Bus) {
     assert!(held.ack().await.is_err(), "it is somebody else's by now");
     one.ack().await.unwrap();
     two.ack().await.unwrap();
+}
+
+pub async fn a_delivery_is_live_until_its_connection_is_closed(bus: &Bus) {
+    let queue = bus.queue("work");
+    let connection = bus.open(&[], std::slice::from_ref(&queue)).await;
+    send(&connection.publisher(), &queue.name, ["held"]).await;
+    let mut consumer = connection.consume(&queue.name, 1).await.unwrap();
+    let held = next(&mut consumer).await;
+    consumer.cancel().await;
+    assert!(held.is_live(), "its consumer is gone, but it can be settled");
+    connection.close().await;
+    assert!(!held.is_live());
 }

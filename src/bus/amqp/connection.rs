@@ -8,8 +8,10 @@ use super::plan::Plan;
 use super::publisher::{IN_FLIGHT, Publisher};
 use super::session::Session;
 use super::{ANSWER, GOODBYE, mask};
+use futures_util::FutureExt;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -49,9 +51,9 @@ impl Connection {
         plan.news.opened(&plan.shown);
         let (consuming, supervisor) = Link::new(plan.clone(), Role::Consuming, consuming);
         let tasks = TaskTracker::new();
-        tasks.spawn_on(supervisor, &plan.runtime);
+        tasks.spawn_on(loud(Role::Consuming, supervisor), &plan.runtime);
         let (publishing, supervisor) = Link::new(plan.clone(), Role::Publishing, publishing);
-        tasks.spawn_on(supervisor, &plan.runtime);
+        tasks.spawn_on(loud(Role::Publishing, supervisor), &plan.runtime);
         let slots = Semaphore::new(IN_FLIGHT);
         Ok(Connection(Arc::new(Bus { plan, publishing, consuming, slots, options, tasks, engine: Some(engine) })))
     }
@@ -92,6 +94,14 @@ impl Connection {
         self.0.tasks.close();
         // Two goodbyes in parallel and a moment; whoever is late is cut when the runtime ends.
         let _ = timeout(GOODBYE * 2, self.0.tasks.wait()).await;
+    }
+}
+
+/// The supervisor of a link. Whoever uses the link takes its end for that of the connection, which it is; but one by a
+/// panic must not pass for one in good order.
+async fn loud(role: Role, supervisor: impl Future<Output = ()>) {
+    if AssertUnwindSafe(supervisor).catch_unwind().await.is_err() {
+        tracing::error!(%role, "the supervisor of a broker connection panicked; this program must be started again");
     }
 }
 

@@ -11,10 +11,11 @@ use super::plan::Plan;
 use super::receipt::{Lease, Receipt, give_back};
 use super::session::Session;
 use super::{ANSWER, GOODBYE};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -23,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// When nothing has come for so long, the broker is asked whether it still knows us.
 const QUIET: Duration = Duration::from_secs(5);
+/// Between a panic and the next try.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Consumes one queue of RabbitMQ.
 pub struct Consumer {
@@ -53,14 +56,15 @@ impl Consumer {
         let first = bus.insist("starting to consume", subscribe).await?;
         let inbox = Arc::new(Inbox::default());
         let pump = Pump { wish, link: bus.consuming.clone(), inbox: inbox.clone() };
-        bus.tasks.spawn_on(pump.run(first), &bus.plan.runtime);
+        bus.tasks.spawn_on(pump.work(first), &bus.plan.runtime);
         Ok(Consumer { queue: queue.into(), inbox, bus })
     }
 
     /// The next delivery. `None` after a cancel or a close.
     pub async fn next(&mut self) -> Option<Delivery> {
         loop {
-            // A delivery of a lost session is skipped: it is back in its queue, and may be somebody else's by now.
+            // A delivery of a lost session is skipped: it is back in its queue, and may be somebody else's by now. The
+            // pump clears them away as soon as it notices; this is for the moment before.
             while let Some((delivery, lease)) = self.inbox.take() {
                 if delivery.acker.usable() && lease.session.alive() {
                     return Some(self.hand_out(delivery, lease));
@@ -103,7 +107,8 @@ impl Drop for Consumer {
 
 impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Consumer").field("queue", &self.queue).finish_non_exhaustive()
+        let unread = self.inbox.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
+        f.debug_struct("Consumer").field("queue", &self.queue).field("unread", &unread).finish_non_exhaustive()
     }
 }
 
@@ -179,8 +184,18 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run(self, first: Subscription) {
-        let mut subscription = first;
+    /// Runs to its end. A panic is a mistake of ours which must neither end a consumer quietly nor let it wait for ever.
+    async fn work(self, first: Subscription) {
+        let mut first = Some(first);
+        while AssertUnwindSafe(self.run(first.take())).catch_unwind().await.is_err() {
+            tracing::error!(queue = self.wish.queue, "the consumer of a queue panicked; starting it again");
+            self.return_unread().await;
+            sleep(AGAIN).await;
+        }
+        self.inbox.over.cancel();
+    }
+
+    async fn run(&self, mut first: Option<Subscription>) {
         let ending = async {
             tokio::select! {
                 () = self.inbox.stop.cancelled() => {}
@@ -188,23 +203,27 @@ impl Pump {
             }
         };
         tokio::pin!(ending);
+        let mut why = "it panicked".to_owned();
         loop {
-            let why = tokio::select! {
-                biased;
-                () = &mut ending => break self.give_back(subscription).await,
-                why = self.receive(&mut subscription) => why,
-            };
-            // Closes the channel, which returns what is in the inbox; `next` skips that.
-            drop(subscription);
-            subscription = tokio::select! {
-                () = &mut ending => break,
-                again = self.resubscribe(&why) => match again {
-                    Some(again) => again,
-                    None => break,
+            let mut subscription = match first.take() {
+                Some(first) => first,
+                None => tokio::select! {
+                    () = &mut ending => return,
+                    again = self.resubscribe(&why) => match again {
+                        Some(again) => again,
+                        None => return,
+                    },
                 },
             };
+            why = tokio::select! {
+                biased;
+                () = &mut ending => return self.give_back(subscription).await,
+                why = self.receive(&mut subscription) => why,
+            };
+            // Its channel stays open as long as something is out that came by it, so what is not out goes back by hand.
+            drop(subscription);
+            self.return_unread().await;
         }
-        self.inbox.over.cancel();
     }
 
     /// Fills the inbox until something ends the subscription: an error, a cancel by the broker, the session's end.
@@ -249,7 +268,8 @@ impl Pump {
         }
     }
 
-    /// Ends the subscription politely. Its channel stays open for what was handed out.
+    /// Ends the subscription politely. Its channel stays open for what was handed out; if the broker does not answer,
+    /// what is on its way goes back when that is settled.
     async fn give_back(&self, mut subscription: Subscription) {
         let tag = subscription.stream.tag();
         let lease = subscription.lease.clone();
@@ -261,8 +281,16 @@ impl Pump {
                 self.inbox.put(delivery, lease.clone());
             }
         }
+        drop(subscription);
+        self.return_unread().await;
+    }
+
+    /// Gives back what the inbox holds; what came by a lost session has gone back already.
+    async fn return_unread(&self) {
         while let Some((delivery, lease)) = self.inbox.take() {
-            give_back(&delivery.acker, &lease).await;
+            if delivery.acker.usable() && lease.session.alive() {
+                give_back(&delivery.acker, &lease).await;
+            }
         }
     }
 }

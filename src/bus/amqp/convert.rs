@@ -1,6 +1,6 @@
 //! Messages as AMQP has them: properties and headers, both ways.
 
-use super::super::message::{ATTEMPT, CAME_FROM, CAME_WITH, DIED_IN, HeaderValue, Message, REASON};
+use super::super::message::{ATTEMPT, CAME_FROM, CAME_WITH, DIED_IN, HeaderValue, Message, REASON, cut};
 use chrono::DateTime;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 const DELIVERY_COUNT: &str = "x-delivery-count";
 /// What the broker writes and alone can read again: it has no place in a copy.
 const BROKERS_OWN: [&str; 2] = [DELIVERY_COUNT, "x-death"];
+/// What we write ourselves, and never give up.
+const OURS: [&str; 5] = [ATTEMPT, REASON, DIED_IN, CAME_FROM, CAME_WITH];
 /// Properties travel in one frame, and RabbitMQ's frames hold 128 KiB.
 const MOST_PROPERTIES: usize = 100_000;
 const PERSISTENT: u8 = 2;
@@ -58,6 +60,20 @@ fn headers(message: &Message) -> Result<FieldTable, String> {
         true => Err(format!("{size} bytes of headers, where a frame holds {MOST_PROPERTIES}")),
         false => Ok(table),
     }
+}
+
+/// The same message with headers that a frame can hold, if need be without those of others: a message that came with as
+/// many as fit must still be buried, and burying adds some.
+pub(super) fn fitting(mut message: Message) -> Message {
+    let Err(why) = headers(&message) else { return message };
+    tracing::warn!(why, "a message is buried without the headers that others gave it");
+    message.headers.retain(|name, _| OURS.contains(&name.as_str()));
+    for value in message.headers.values_mut() {
+        if let HeaderValue::Text(text) = value {
+            *text = cut(text);
+        }
+    }
+    message
 }
 
 fn outgoing(value: &HeaderValue) -> AMQPValue {
@@ -208,5 +224,19 @@ mod tests {
         assert!(properties(&full().id(long.clone())).is_err());
         assert!(properties(&full().header(&long, HeaderValue::Bool(true))).is_err());
         assert!(properties(&full().header("big", HeaderValue::Text("x".repeat(200_000)))).is_err());
+    }
+
+    #[test]
+    fn what_is_to_be_buried_fits_whatever_its_headers_were() {
+        let long = HeaderValue::Text("ü".repeat(100_000));
+        let name = "x".repeat(300);
+        for (foreign, reason) in [("big", "none"), (name.as_str(), "none"), (CAME_WITH, "none")] {
+            let sent = full().header(foreign, long.clone()).header(REASON, HeaderValue::Text(reason.into()));
+            let buried = fitting(sent.clone());
+            assert!(properties(&buried).is_ok(), "{foreign}");
+            assert_eq!((buried.text(REASON), &buried.body, &buried.kind), (Some(reason), &sent.body, &sent.kind));
+        }
+        let modest = full().header(REASON, HeaderValue::Text("none".into()));
+        assert_eq!(fitting(modest.clone()), modest);
     }
 }

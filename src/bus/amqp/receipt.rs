@@ -2,6 +2,7 @@
 
 use super::super::{Error, Message};
 use super::connection::{Bus, lost};
+use super::convert::fitting;
 use super::publisher::Publisher;
 use super::session::Session;
 use super::{ANSWER, GOODBYE};
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 
 const ACKNOWLEDGING: &str = "acknowledging a delivery";
 const MOVING: &str = "moving a message to another queue";
+const RETURNING: &str = "giving a message back";
 
 /// Keeps the channel of a delivery open until it is settled: closing it would return everything delivered on it.
 #[derive(Debug)]
@@ -31,6 +33,11 @@ pub struct Receipt {
 impl Receipt {
     pub(super) fn new(acker: Acker, lease: Arc<Lease>, bus: Arc<Bus>) -> Receipt {
         Receipt { acker, lease, bus, settled: false }
+    }
+
+    /// Whether the broker still waits for what becomes of it.
+    pub fn is_live(&self) -> bool {
+        self.acker.usable() && self.lease.session.alive()
     }
 
     /// Done with it.
@@ -57,35 +64,56 @@ impl Receipt {
     /// The same, to where `queue` sends its dead.
     pub async fn bury(self, queue: &str, message: Message) -> Result<(), Error> {
         match self.bus.plan.queue(queue).and_then(|known| known.dead_letter) {
-            Some(grave) => self.replace(&grave.exchange, &grave.key, message).await,
+            Some(grave) => self.replace(&grave.exchange, &grave.key, fitting(message)).await,
             None => {
-                self.go_back().await;
+                self.go_back().await.ok();
                 Err(Error::NoDeadLetter { queue: queue.into() })
             }
         }
     }
 
+    /// Puts `message`, which is this one with its attempts on it, at the end of `queue` and acknowledges this one. If that
+    /// does not work promptly, an alarm for example stops all publishers, this one itself goes back.
+    pub async fn give_back(self, queue: &str, message: Message) -> Result<(), Error> {
+        let (bus, queue) = (self.bus.clone(), queue.to_owned());
+        let moving = async move {
+            self.living(RETURNING)?;
+            let publisher = Publisher::new(self.bus.clone());
+            match timeout(GOODBYE, publisher.publish("", &queue, message)).await {
+                Ok(Ok(())) => self.ack().await,
+                Ok(Err(_)) | Err(_) => self.go_back().await,
+            }
+        };
+        bus.finish(RETURNING, moving).await
+    }
+
+    /// What has gone back already must not be published a second time.
+    fn living(&self, doing: &str) -> Result<(), Error> {
+        if self.is_live() { Ok(()) } else { Err(lost(doing)) }
+    }
+
     async fn give_way(self, exchange: &str, key: &str, message: Message) -> Result<(), Error> {
+        self.living(MOVING)?;
         match Publisher::new(self.bus.clone()).publish(exchange, key, message).await {
             Ok(()) => self.ack().await,
             Err(error) => {
-                self.go_back().await;
+                self.go_back().await.ok();
                 Err(error)
             }
         }
     }
 
-    async fn go_back(mut self) {
+    async fn go_back(mut self) -> Result<(), Error> {
         self.settled = true;
-        give_back(&self.acker, &self.lease).await;
+        if give_back(&self.acker, &self.lease).await { Ok(()) } else { Err(lost(RETURNING)) }
     }
 }
 
-/// Returns a message through no fault of its own. RabbitMQ from 4.3 on counts no attempt for a nack.
-pub(super) async fn give_back(acker: &Acker, lease: &Lease) {
+/// Returns a message through no fault of its own. RabbitMQ from 4.3 on counts no attempt for a nack. `false` means that
+/// the channel is gone, and the message is back already.
+pub(super) async fn give_back(acker: &Acker, lease: &Lease) -> bool {
     let requeue = BasicNackOptions { requeue: true, ..Default::default() };
-    // If this fails the channel is gone, and the message is back already.
-    let _ = timeout(GOODBYE, lease.session.during(acker.nack(requeue))).await;
+    matches!(timeout(GOODBYE, lease.session.during(acker.nack(requeue))).await, Ok(Ok(true)))
 }
 
 impl Drop for Receipt {

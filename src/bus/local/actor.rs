@@ -128,7 +128,7 @@ impl Actor {
     fn take_in(&mut self, command: Command) -> Option<Command> {
         match &command.work {
             Work::Settle { id, .. } => self.takers.release(*id),
-            Work::GiveBack { id } => self.owe(*id, true),
+            Work::GiveBack { id, counted } => self.owe(*id, *counted),
             Work::Cancel { consumer, unread } => {
                 self.takers.remove(*consumer);
                 self.owed.leavers.insert(*consumer);
@@ -165,6 +165,8 @@ impl Actor {
                 if !listed {
                     self.relist();
                 }
+                // If this cannot be looked up, the next look will tell.
+                self.owed.orphans |= super::claims::any_orphans(&self.db).unwrap_or(false);
             }
             Err(failure) => tracing::debug!(?failure, "cannot look for dead clients of the bus file"),
         }
@@ -208,8 +210,9 @@ impl Actor {
     /// If the group as a whole fails, each piece gets its own chance: one message that does not fit on the disk must
     /// not keep the others from being acknowledged.
     fn commit(&mut self, batch: Vec<Command>) {
+        let resting = Instant::now() < self.pause;
         let Actor { db, client, dead, owed, takers, .. } = self;
-        match (Group { db, client, batch: &batch, dead, owed, takers }).commit() {
+        match (Group { db, client, batch: &batch, dead, owed, takers, resting }).commit() {
             Ok(done) => self.finish(batch, done),
             Err(_) if batch.len() > 1 => batch.into_iter().for_each(|command| self.commit(vec![command])),
             Err(failure) => self.fail(batch, failure),
@@ -221,9 +224,13 @@ impl Actor {
             self.client.ring();
         }
         self.busy = Instant::now();
-        self.owed = Owed::default();
-        self.hungry = !done.takers.is_empty();
-        self.dead.drain(..).for_each(Dead::forget);
+        self.owed = done.unpaid;
+        self.hungry = done.unclaimed || !done.takers.is_empty();
+        if done.trouble {
+            self.pause = Instant::now() + RETRY;
+        }
+        let cleared = self.dead.extract_if(.., |dead| done.cleared.contains(&dead.id));
+        cleared.for_each(Dead::forget);
         for (queue, parcel) in done.claimed {
             if let Err(gone) = self.takers.hand_out(queue, parcel) {
                 self.owed.returns.insert(gone.message, false);
@@ -248,7 +255,7 @@ impl Actor {
             return tracing::warn!(why = %failure.into_error(&self.path), "the bus file does not take changes; trying again");
         };
         if let Work::Settle { id, .. } = command.work {
-            self.owed.returns.insert(id, true);
+            self.owed.returns.insert(id, failure.is_refusal());
         }
         self.reply(command, Err(failure));
     }
@@ -279,99 +286,4 @@ impl Actor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::super::{Message, Queue, Topology};
-    use super::super::consumer::Consumer;
-    use super::super::work::Line;
-    use super::*;
-
-    fn open(path: &Path) -> (Line, Actor) {
-        let (line, inbox, door) = Line::new().unwrap();
-        (line, Actor::open(path, "test", inbox, door).unwrap())
-    }
-
-    fn publish(bytes: usize) -> Work {
-        let message = Message { body: vec![7; bytes], ..Message::default() };
-        Work::Publish { exchange: String::new(), key: "work".into(), message }
-    }
-
-    /// All of it in one group, and the answers.
-    fn commit(actor: &mut Actor, works: Vec<Work>) -> Vec<Answer> {
-        let (batch, answers): (Vec<_>, Vec<_>) = works
-            .into_iter()
-            .map(|work| {
-                let (reply, answer) = oneshot::channel();
-                (Command { work, reply: Some(reply) }, answer)
-            })
-            .unzip();
-        actor.commit(batch);
-        answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect()
-    }
-
-    #[test]
-    fn what_does_not_fit_on_the_disk_fails_alone_and_says_why() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_line, mut actor) = open(&folder.path().join("bus.db"));
-        let topology = Topology { exchanges: vec![], queues: vec![Queue::new("work")] };
-        commit(&mut actor, vec![Work::Declare(topology)]).remove(0).unwrap();
-        // A disk with a megabyte to spare, as far as SQLite can tell.
-        actor.db.execute_batch("PRAGMA max_page_count = 256").unwrap();
-        let mut answers = commit(&mut actor, vec![publish(10), publish(4 << 20), publish(20)]);
-        assert!(answers.pop().unwrap().is_ok() && answers.remove(0).is_ok());
-        let why = answers.remove(0).unwrap_err().to_string();
-        assert!(why.contains("bus.db: the disk is full"), "{why}");
-        let depth = commit(&mut actor, vec![Work::Look { queue: "work".into() }]).remove(0).unwrap().unwrap();
-        assert_eq!(depth.ready, 2);
-        actor.goodbye();
-    }
-
-    /// A thread that never looks by itself while it hears; `folder` is what it listens to, if not to its own.
-    fn start(path: &Path, folder: Option<&Path>) -> Line {
-        let (line, mut actor) = open(path);
-        actor.next_look += Duration::from_secs(3600);
-        actor.ears = folder.map(Ears::open);
-        std::thread::spawn(move || actor.run());
-        line
-    }
-
-    /// A note goes to and fro between two threads that share nothing but the file; each acknowledges what it answers
-    /// at the same time, so that commits meet looks at every moment.
-    async fn to_and_fro(lines: [Line; 2], rounds: u32) {
-        let queues = ["there", "back"].map(Queue::new);
-        let topology = Topology { exchanges: vec![], queues: queues.to_vec() };
-        lines[0].ask("declaring", Work::Declare(topology)).await.unwrap();
-        let mut consumers = Vec::new();
-        for (line, queue) in lines.iter().zip(&queues) {
-            let (parcels, end) = tokio::sync::mpsc::unbounded_channel();
-            let consumer = Consumer::new(line.clone(), &queue.name, end);
-            let work = Work::Consume { consumer: consumer.id(), queue: queue.name.clone(), prefetch: 1, parcels };
-            line.ask("starting to consume", work).await.unwrap();
-            consumers.push(consumer);
-        }
-        for round in 0..rounds {
-            for (side, line) in lines.iter().rev().enumerate() {
-                let publish =
-                    Work::Publish { exchange: "".into(), key: queues[side].name.clone(), message: Message::default() };
-                line.tell(publish);
-                let delivery = tokio::time::timeout(Duration::from_secs(30), consumers[side].next()).await;
-                let delivery = delivery.unwrap_or_else(|_| panic!("slept through round {round}")).unwrap();
-                tokio::spawn(delivery.ack());
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn no_commit_of_others_is_slept_through() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("bus.db");
-        to_and_fro([start(&path, None), start(&path, None)], 200).await;
-    }
-
-    #[tokio::test]
-    async fn who_is_deaf_looks_every_few_milliseconds() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("bus.db");
-        let nowhere = Some(Path::new("/nowhere"));
-        to_and_fro([start(&path, nowhere), start(&path, nowhere)], 20).await;
-    }
-}
+mod tests;

@@ -6,9 +6,15 @@ use super::super::message::{CAME_FROM, CAME_WITH, DIED_IN, REASON};
 use super::super::{Depth, Error, HeaderValue, Message, Queue};
 use super::file::Failure;
 use super::post;
-use super::rows::{COLUMNS, Parcel, parcel};
+use super::rows::{COLUMNS, Parcel, parcel, remains};
+use super::transaction::guarded;
 use super::work::Settlement;
 use rusqlite::{Connection, OptionalExtension, params};
+
+/// The owner of what is never handed out: clients are numbered from 1.
+const NOBODY: i64 = 0;
+const ORPHANS: &str =
+    "SELECT id, owner FROM bus_messages WHERE owner > 0 AND owner NOT IN (SELECT id FROM bus_clients) ORDER BY id";
 
 /// Whether anything waits in this queue. Reads only, so that looking costs nobody a lock.
 pub(super) fn any_ready(db: &Connection, queue: i64) -> Result<bool, Failure> {
@@ -16,8 +22,30 @@ pub(super) fn any_ready(db: &Connection, queue: i64) -> Result<bool, Failure> {
     Ok(db.prepare_cached(sql)?.query_row([queue], |row| row.get(0))?)
 }
 
-/// Claims the oldest messages of a queue, `room` at most, in their order.
+/// Claims the oldest messages of a queue, `room` at most, in their order. What cannot be read is cleared out of the way,
+/// or it would be the oldest for ever.
 pub(super) fn claim(db: &Connection, owner: i64, queue: i64, room: usize) -> Result<Vec<Parcel>, Failure> {
+    let mut parcels = Vec::new();
+    loop {
+        let unreadable = claim_once(db, owner, queue, room - parcels.len(), &mut parcels)?;
+        if unreadable.is_empty() {
+            break;
+        }
+        unreadable.into_iter().try_for_each(|(id, why)| clear_away(db, queue, id, &why))?;
+    }
+    // RETURNING promises no order.
+    parcels.sort_unstable_by_key(|parcel| parcel.id);
+    Ok(parcels)
+}
+
+/// The numbers of those that cannot be read, and why.
+fn claim_once(
+    db: &Connection,
+    owner: i64,
+    queue: i64,
+    room: usize,
+    parcels: &mut Vec<Parcel>,
+) -> Result<Vec<(i64, String)>, Failure> {
     let sql = format!(
         "UPDATE bus_messages SET owner = ?1 WHERE id IN
              (SELECT id FROM bus_messages WHERE queue = ?2 AND owner IS NULL ORDER BY id LIMIT ?3)
@@ -25,10 +53,32 @@ pub(super) fn claim(db: &Connection, owner: i64, queue: i64, room: usize) -> Res
     );
     let room = i64::try_from(room).unwrap_or(i64::MAX);
     let mut update = db.prepare_cached(&sql)?;
-    let mut parcels = update.query_map([owner, queue, room], parcel)?.collect::<Result<Vec<_>, _>>()?;
-    // RETURNING promises no order.
-    parcels.sort_unstable_by_key(|parcel| parcel.id);
-    Ok(parcels)
+    let mut rows = update.query([owner, queue, room])?;
+    let mut unreadable = Vec::new();
+    while let Some(row) = rows.next()? {
+        match parcel(row) {
+            Ok(parcel) => parcels.push(parcel),
+            Err(error) => unreadable.push((row.get(0)?, error.to_string())),
+        }
+    }
+    Ok(unreadable)
+}
+
+/// Buries what is no message; if its queue has no place for that, it is set aside.
+fn clear_away(db: &Connection, queue: i64, id: i64, why: &str) -> Result<(), Failure> {
+    let name: String =
+        db.prepare_cached("SELECT name FROM bus_queues WHERE id = ?1")?.query_row([queue], |row| row.get(0))?;
+    tracing::error!(
+        queue = name,
+        message = id,
+        why,
+        "a message in the bus file cannot be read; somebody else wrote it"
+    );
+    let (_, queue) = post::existing_queue(db, &name)?;
+    if !bury(db, id, format!("the bus file holds something else than a message: {why}"), &queue)? {
+        db.prepare_cached("UPDATE bus_messages SET owner = ?2 WHERE id = ?1")?.execute([id, NOBODY])?;
+    }
+    Ok(())
 }
 
 /// Removes a message for good, and sends on what takes its place.
@@ -64,6 +114,19 @@ pub(super) fn give_back(db: &Connection, owner: i64, id: i64, counted: bool) -> 
     }
 }
 
+/// Whether there is something to do for [`give_back_orphans`].
+pub(super) fn any_orphans(db: &Connection) -> Result<bool, Failure> {
+    let sql = format!("SELECT EXISTS ({ORPHANS})");
+    Ok(db.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// What was claimed by somebody whom others had taken for dead goes back, should he not have come back to the list.
+pub(super) fn give_back_orphans(db: &Connection) -> Result<(), Failure> {
+    let mut select = db.prepare_cached(ORPHANS)?;
+    let found = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<(i64, i64)>, _>>()?;
+    found.into_iter().try_for_each(|(id, owner)| give_back(db, owner, id, true))
+}
+
 /// All that this owner holds goes back, for it has died or says goodbye.
 pub(super) fn give_back_all(db: &Connection, owner: i64) -> Result<(), Failure> {
     let mut select = db.prepare_cached("SELECT id FROM bus_messages WHERE owner = ?1 ORDER BY id")?;
@@ -71,20 +134,28 @@ pub(super) fn give_back_all(db: &Connection, owner: i64) -> Result<(), Failure> 
     ids.into_iter().try_for_each(|id| give_back(db, owner, id, true))
 }
 
-/// A dead-letter exchange that leads nowhere would lose it: then it stays and is delivered on.
+/// If it cannot be buried now, it stays and is delivered on: a failure here must not keep others from coming back.
 fn bury_worn(db: &Connection, id: i64, returns: u32, queue: &Queue) -> Result<(), Failure> {
-    let Some(dead) = &queue.dead_letter else { return Ok(()) };
-    let sql = format!("SELECT id, exchange, key, returns, {COLUMNS} FROM bus_messages WHERE id = ?1");
-    let worn = db.prepare_cached(&sql)?.query_row([id], parcel)?;
     let reason = format!("delivered {returns} times, the limit of the queue");
-    match post::publish(db, &dead.exchange, &dead.key, &epitaph(worn, reason, &queue.name)) {
+    if let Err(failure) = guarded(db, || bury(db, id, reason, queue))? {
+        tracing::warn!(queue = queue.name, ?failure, "a message came back too often and cannot be buried now");
+    }
+    Ok(())
+}
+
+/// Moves a message to where the dead letters of `queue` go. `false`: they go nowhere, and it would be lost.
+fn bury(db: &Connection, id: i64, reason: String, queue: &Queue) -> Result<bool, Failure> {
+    let Some(dead) = &queue.dead_letter else { return Ok(false) };
+    let sql = format!("SELECT id, exchange, key, returns, {COLUMNS} FROM bus_messages WHERE id = ?1");
+    let remains = db.prepare_cached(&sql)?.query_row([id], remains)?;
+    match post::publish(db, &dead.exchange, &dead.key, &epitaph(remains, reason, &queue.name)) {
         Ok(()) => {
             db.prepare_cached("DELETE FROM bus_messages WHERE id = ?1")?.execute([id])?;
-            Ok(())
+            Ok(true)
         }
         Err(Failure::Refused(error)) => {
-            tracing::warn!(queue = queue.name, %error, "a message came back too often and its dead-letter exchange does not take it");
-            Ok(())
+            tracing::warn!(queue = queue.name, %error, "a message is dead and the dead-letter exchange does not take it");
+            Ok(false)
         }
         Err(failure) => Err(failure),
     }

@@ -5,15 +5,14 @@ use super::actor::Actor;
 use super::consumer::Consumer;
 use super::publisher::Publisher;
 use super::work::{Line, Work};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A bus in a file, open. The last handle to go, publishers and consumers and deliveries included, closes it.
 #[derive(Clone, Debug)]
 pub struct Connection {
     line: Line,
-    patience: Duration,
 }
 
 impl Connection {
@@ -21,7 +20,7 @@ impl Connection {
     pub async fn open(url: &str, topology: Topology, options: Options) -> Result<Connection, Error> {
         let path = path(url)?;
         let unreachable = |why: String| Error::Unreachable { url: url.into(), why };
-        let (line, inbox, door) = Line::new().map_err(|error| unreachable(error.to_string()))?;
+        let (line, inbox, door) = Line::new(options.confirm_timeout).map_err(|error| unreachable(error.to_string()))?;
         let (ready, opened) = oneshot::channel();
         let thread = std::thread::Builder::new().name("oat-bus-file".into());
         let name = options.name;
@@ -32,19 +31,24 @@ impl Connection {
             }
             Err(error) => drop(ready.send(Err(error))),
         };
-        thread.spawn(work).map_err(|error| unreachable(error.to_string()))?;
+        let loud = move || {
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                tracing::error!("the thread of the bus file panicked; this program must be started again");
+            }
+        };
+        thread.spawn(loud).map_err(|error| unreachable(error.to_string()))?;
         let opened = tokio::time::timeout(options.connect_timeout, opened).await;
         opened
             .map_err(|_| unreachable("another program keeps it locked".into()))?
             .map_err(|_| unreachable("its thread ended".into()))??;
-        let connection = Connection { line, patience: options.confirm_timeout };
+        let connection = Connection { line };
         connection.declare(&topology).await?;
         Ok(connection)
     }
 
     /// A publisher into this file.
     pub fn publisher(&self) -> Publisher {
-        Publisher { line: self.line.clone(), patience: self.patience }
+        Publisher { line: self.line.clone() }
     }
 
     /// Starts to consume a queue that exists.
@@ -66,9 +70,10 @@ impl Connection {
         Ok(self.line.ask("looking at a queue", Work::Look { queue: queue.into() }).await?.unwrap_or_default())
     }
 
-    /// Returns when everything is back and the file is closed.
+    /// Returns when everything is back and the file is closed; or, if others keep it locked, after a few seconds, and what
+    /// is out goes back when they let go or this process ends.
     pub async fn close(self) {
-        self.line.ask("closing", Work::Close).await.ok();
+        self.line.ask_leaving("closing", Work::Close).await.ok();
     }
 }
 

@@ -37,7 +37,7 @@ impl Consumer {
     /// Stops, and returns when the unread messages are back in their queue.
     pub async fn cancel(&mut self) {
         let unread = self.unread();
-        self.line.ask("cancelling", Work::Cancel { consumer: self.id, unread }).await.ok();
+        self.line.ask_leaving("cancelling", Work::Cancel { consumer: self.id, unread }).await.ok();
     }
 
     /// Closes first: a parcel sent after this fails to be sent, and the thread takes it back itself.

@@ -45,6 +45,11 @@ impl Failure {
         Error::File { path: path.display().to_string(), why }
     }
 
+    /// Whether it lies in what was asked. If not, the file or its disk is to blame, and no message.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Failure::Refused(_))
+    }
+
     /// Whether somebody else only holds the lock at the moment.
     pub fn is_busy(&self) -> bool {
         let Failure::Sql(error) = self else { return false };

@@ -1,12 +1,13 @@
 //! One transaction: the work of many, committed together, each piece with a savepoint of its own.
 
 use super::super::Depth;
-use super::claims::{self, claim, give_back, give_back_all};
+use super::claims::{self, claim, give_back, give_back_all, give_back_orphans};
 use super::clients::{Client, Dead};
 use super::file::Failure;
 use super::post;
 use super::rows::Parcel;
 use super::takers::{Taker, Takers};
+use super::transaction::{begin, begin_now, end, guarded};
 use super::work::{Command, ConsumerId, Work};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,12 +19,14 @@ pub(super) struct Owed {
     pub returns: BTreeMap<i64, bool>,
     /// Consumers that are gone.
     pub leavers: BTreeSet<ConsumerId>,
+    /// Messages that go back because their owner is not on the list of clients.
+    pub orphans: bool,
 }
 
 impl Owed {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.returns.is_empty() && self.leavers.is_empty()
+        self.returns.is_empty() && self.leavers.is_empty() && !self.orphans
     }
 }
 
@@ -36,6 +39,8 @@ pub(super) struct Group<'a> {
     pub dead: &'a [Dead],
     pub owed: &'a mut Owed,
     pub takers: &'a Takers,
+    /// Something failed a moment ago through nobody's fault: take nothing new yet.
+    pub resting: bool,
 }
 
 /// What is true once a group is committed.
@@ -47,8 +52,24 @@ pub(super) struct Done {
     pub takers: Vec<Taker>,
     /// New claims, by queue.
     pub claimed: Vec<(i64, Parcel)>,
+    /// The dead whose messages are back.
+    pub cleared: Vec<i64>,
+    /// What the file did not take, and is still owed.
+    pub unpaid: Owed,
     /// Others may have waited for something in it.
     pub news: bool,
+    /// Part of it failed through nobody's fault: rest before the next try.
+    pub trouble: bool,
+    /// Nothing was claimed, or not all that is wanted.
+    pub unclaimed: bool,
+}
+
+impl Done {
+    /// What failed is tried again, after a rest.
+    fn failed(&mut self, doing: &str, failure: &Failure) {
+        tracing::warn!(?failure, "the bus file does not take a change, trying again: {doing}");
+        self.trouble = true;
+    }
 }
 
 impl Group<'_> {
@@ -61,72 +82,56 @@ impl Group<'_> {
 
     /// The dead come first, so that their messages count as ready; the claims last, when all room is known.
     fn inside(&mut self) -> Result<Done, Failure> {
-        for dead in self.dead {
-            give_back_all(self.db, dead.id)?;
-            dead.strike(self.db)?;
-        }
         let mut done = Done::default();
-        for Command { work, .. } in self.batch {
-            let answer = guarded(self.db, || perform(self.db, self.client.id, work, &mut done.takers))?;
-            if let (Err(_), Work::Settle { id, .. }) = (&answer, work) {
-                self.owed.returns.insert(*id, true);
+        for dead in self.dead {
+            match guarded(self.db, || give_back_all(self.db, dead.id).and_then(|()| dead.strike(self.db)))? {
+                Ok(()) => done.cleared.push(dead.id),
+                Err(failure) => done.failed("clearing up after a client", &failure),
             }
+        }
+        for command in self.batch {
+            let answer = self.answer(command, &mut done)?;
             done.answers.push(answer);
         }
-        pay(self.db, self.client.id, self.owed)?;
+        pay(self.db, self.client.id, self.owed, &mut done)?;
         done.news = !self.dead.is_empty()
-            || !self.owed.returns.is_empty()
+            || !self.owed.is_empty()
             || self.batch.iter().any(|command| command.work.fills_a_queue());
+        self.claim(&mut done)?;
+        Ok(done)
+    }
+
+    /// A message whose settlement failed goes back, and only what was refused is counted as a try.
+    fn answer(&mut self, command: &Command, done: &mut Done) -> Result<Result<Option<Depth>, Failure>, Failure> {
+        if command.is_abandoned() {
+            return Ok(Ok(None));
+        }
+        let answer = guarded(self.db, || perform(self.db, self.client.id, &command.work, &mut done.takers))?;
+        if let (Err(failure), Work::Settle { id, .. }) = (&answer, &command.work) {
+            self.owed.returns.insert(*id, failure.is_refusal());
+            // What goes back through nobody's fault would come again as fast as it can fail: nothing is claimed now.
+            done.trouble |= !failure.is_refusal();
+            done.unclaimed |= !failure.is_refusal();
+        }
+        Ok(answer)
+    }
+
+    fn claim(&self, done: &mut Done) -> Result<(), Failure> {
+        done.unclaimed |= self.resting;
+        if done.unclaimed {
+            return Ok(());
+        }
         for (queue, room) in self.takers.wanted() {
             match guarded(self.db, || claim(self.db, self.client.id, queue, room))? {
                 Ok(parcels) => done.claimed.extend(parcels.into_iter().map(|parcel| (queue, parcel))),
-                Err(failure) => tracing::warn!(?failure, "cannot take messages from the bus file"),
+                Err(failure) => {
+                    done.failed("taking messages", &failure);
+                    done.unclaimed = true;
+                }
             }
         }
-        Ok(done)
+        Ok(())
     }
-}
-
-/// The thread waits for the write lock as long as it takes; callers have time-outs of their own.
-fn begin(db: &Connection) -> Result<(), Failure> {
-    loop {
-        match begin_now(db) {
-            Err(failure) if failure.is_busy() => {
-                tracing::warn!("another program keeps the bus file locked; waiting for it")
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-fn begin_now(db: &Connection) -> Result<(), Failure> {
-    Ok(db.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)?)
-}
-
-fn end<T>(db: &Connection, outcome: Result<T, Failure>) -> Result<T, Failure> {
-    let outcome = outcome.and_then(|done| {
-        db.prepare_cached("COMMIT")?.execute([])?;
-        Ok(done)
-    });
-    if outcome.is_err() && !db.is_autocommit() {
-        db.execute_batch("ROLLBACK").ok();
-    }
-    outcome
-}
-
-/// What fails inside leaves no trace and harms nobody else. The outer error means that SQLite has given up the whole
-/// transaction.
-fn guarded<T>(db: &Connection, work: impl FnOnce() -> Result<T, Failure>) -> Result<Result<T, Failure>, Failure> {
-    let run = |sql: &str| db.prepare_cached(sql)?.execute([]);
-    run("SAVEPOINT bus_one")?;
-    let outcome = work();
-    match outcome {
-        Err(failure) if db.is_autocommit() => return Err(failure),
-        Err(_) => run("ROLLBACK TO bus_one")?,
-        Ok(_) => 0,
-    };
-    run("RELEASE bus_one")?;
-    Ok(outcome)
 }
 
 fn perform(db: &Connection, me: i64, work: &Work, takers: &mut Vec<Taker>) -> Result<Option<Depth>, Failure> {
@@ -153,12 +158,32 @@ fn register(db: &Connection, me: i64, consumer: ConsumerId, queue: i64, prefetch
     Ok(())
 }
 
-fn pay(db: &Connection, me: i64, owed: &Owed) -> Result<(), Failure> {
-    owed.returns.iter().try_for_each(|(id, counted)| give_back(db, me, *id, *counted))?;
-    for consumer in &owed.leavers {
-        let sql = "DELETE FROM bus_consumers WHERE client = ?1 AND number = ?2";
-        db.prepare_cached(sql)?.execute([me, consumer.cast_signed()])?;
+/// Each debt by itself; what cannot be paid now stays owed.
+fn pay(db: &Connection, me: i64, owed: &Owed, done: &mut Done) -> Result<(), Failure> {
+    for (id, counted) in &owed.returns {
+        if let Err(failure) = guarded(db, || give_back(db, me, *id, *counted))? {
+            done.failed("giving a message back", &failure);
+            done.unpaid.returns.insert(*id, *counted);
+        }
     }
+    for consumer in &owed.leavers {
+        if let Err(failure) = guarded(db, || unregister(db, me, *consumer))? {
+            done.failed("removing a consumer", &failure);
+            done.unpaid.leavers.insert(*consumer);
+        }
+    }
+    if owed.orphans
+        && let Err(failure) = guarded(db, || give_back_orphans(db))?
+    {
+        done.failed("giving back what nobody holds", &failure);
+        done.unpaid.orphans = true;
+    }
+    Ok(())
+}
+
+fn unregister(db: &Connection, me: i64, consumer: ConsumerId) -> Result<(), Failure> {
+    let sql = "DELETE FROM bus_consumers WHERE client = ?1 AND number = ?2";
+    db.prepare_cached(sql)?.execute([me, consumer.cast_signed()])?;
     Ok(())
 }
 
@@ -166,6 +191,8 @@ fn pay(db: &Connection, me: i64, owed: &Owed) -> Result<(), Failure> {
 /// by the others, to the same effect.
 pub(super) fn say_goodbye(db: &Connection, client: &Client, owed: &Owed) -> Result<(), Failure> {
     begin_now(db)?;
-    let outcome = pay(db, client.id, owed).and_then(|()| give_back_all(db, client.id)).and_then(|()| client.strike(db));
+    let outcome = pay(db, client.id, owed, &mut Done::default())
+        .and_then(|()| give_back_all(db, client.id))
+        .and_then(|()| client.strike(db));
     end(db, outcome)
 }

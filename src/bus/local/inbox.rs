@@ -109,7 +109,7 @@ mod tests {
     const LONG: Option<Duration> = Some(Duration::from_secs(60));
 
     fn send(outbox: &Outbox, id: i64) {
-        outbox.send(Command { work: Work::GiveBack { id }, reply: None }).unwrap();
+        outbox.send(Command { work: Work::GiveBack { id, counted: true }, reply: None }).unwrap();
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
         let echo = std::thread::spawn(move || {
             while let Ok(command) = inbox.wait(LONG, None) {
                 // None: a bell that was rung for a command which was seen without it.
-                if let Some(Command { work: Work::GiveBack { id }, .. }) = command {
+                if let Some(Command { work: Work::GiveBack { id, .. }, .. }) = command {
                     send(&back, id);
                 }
             }

@@ -5,7 +5,8 @@
 //! is what makes `synchronous=FULL` affordable. From the outside in:
 //!
 //! * `connection`, `publisher`, `consumer`, `receipt`: what callers hold; no SQL, only work to be sent.
-//! * `work`: what is sent to the thread; `actor`: the thread; `group`: one transaction of it; `takers`: who waits.
+//! * `work`: what is sent to the thread; `actor`: the thread; `group`: one
+//!   `transaction` of it; `takers`: who waits.
 //! * `inbox`: where the thread sleeps; `ears`: how it hears of the commits of others.
 //! * `post` routes and stores, `claims` hands out and takes back, `rows` turns rows into messages.
 //! * `clients` tells the living from the dead; `file` opens, `schema` creates.
@@ -27,6 +28,7 @@ mod receipt;
 mod rows;
 mod schema;
 mod takers;
+mod transaction;
 mod work;
 
 pub use connection::Connection;

@@ -17,6 +17,17 @@ impl Receipt {
         Receipt { line, id, settled: false }
     }
 
+    /// Whether the connection is open: as long as it is, nobody takes the message away.
+    pub fn is_live(&self) -> bool {
+        !self.line.is_closed()
+    }
+
+    /// Puts the message back in its place, with no try counted.
+    pub async fn give_back(mut self) -> Result<(), Error> {
+        self.settled = true;
+        self.line.ask("giving back", Work::GiveBack { id: self.id, counted: false }).await.map(drop)
+    }
+
     /// Removes the message.
     pub async fn ack(self) -> Result<(), Error> {
         self.settle("acknowledging", Settlement::Ack).await
@@ -43,7 +54,7 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if !self.settled {
-            self.line.tell(Work::GiveBack { id: self.id });
+            self.line.tell(Work::GiveBack { id: self.id, counted: true });
         }
     }
 }

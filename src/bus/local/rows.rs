@@ -5,7 +5,7 @@ use super::super::{Delivery, HeaderValue, Message};
 use super::receipt::Receipt;
 use super::work::Line;
 use ciborium::Value;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Error as SqlError, Row};
 use std::collections::BTreeMap;
 
@@ -49,6 +49,37 @@ pub(super) fn parcel(row: &Row) -> Result<Parcel, SqlError> {
         key: row.get(2)?,
         returns: row.get(3)?,
         message: message(row, 4)?,
+    })
+}
+
+/// The same of a row in which somebody else wrote what is no message: what can be read, and the body in any case.
+pub(super) fn remains(row: &Row) -> Result<Parcel, SqlError> {
+    let text = |column| row.get::<_, Option<String>>(column).ok().flatten();
+    let headers = row.get_ref(11)?.as_blob().ok().and_then(decode).unwrap_or_default();
+    let body = match row.get_ref(12)? {
+        ValueRef::Null => Vec::new(),
+        ValueRef::Integer(number) => number.to_string().into_bytes(),
+        ValueRef::Real(number) => number.to_string().into_bytes(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
+    };
+    let [content_type, content_encoding, message_id, correlation_id, reply_to, kind, app_id] =
+        [4, 5, 6, 7, 8, 9, 10].map(text);
+    Ok(Parcel {
+        id: row.get(0)?,
+        exchange: text(1).unwrap_or_default(),
+        key: text(2).unwrap_or_default(),
+        returns: row.get(3).unwrap_or_default(),
+        message: Message {
+            body,
+            content_type,
+            content_encoding,
+            headers,
+            message_id,
+            correlation_id,
+            reply_to,
+            kind,
+            app_id,
+        },
     })
 }
 

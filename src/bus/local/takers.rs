@@ -58,6 +58,8 @@ impl Takers {
     /// Gives a claimed message to the consumer of its queue whose turn it is, or says who was gone.
     pub fn hand_out(&mut self, queue: i64, parcel: Parcel) -> Result<(), Gone> {
         let message = parcel.id;
+        // Claimed a second time by the same connection: others had taken it for dead, so the first holder has lost it.
+        self.release(message);
         let free = |(taker, out): &(Taker, usize)| taker.queue == queue && *out < taker.prefetch;
         let Some(place) = self.all.iter().position(free) else { return Err(Gone { message, consumer: None }) };
         let (taker, out) = self.all.remove(place);
@@ -104,6 +106,17 @@ mod tests {
         takers.release(1);
         takers.release(1);
         assert_eq!(takers.wanted(), BTreeMap::from([(7, 1)]));
+    }
+
+    #[test]
+    fn a_message_that_is_claimed_again_takes_one_place_only() {
+        let mut takers = Takers::default();
+        let (parcels, _end) = unbounded_channel();
+        takers.add(Taker { id: 1, queue: 7, prefetch: 2, parcels });
+        (0..3).for_each(|_| takers.hand_out(7, parcel(9)).unwrap());
+        assert_eq!(takers.wanted(), BTreeMap::from([(7, 1)]));
+        takers.release(9);
+        assert_eq!(takers.wanted(), BTreeMap::from([(7, 2)]));
     }
 
     #[test]

@@ -5,8 +5,13 @@ use super::inbox::{self, Inbox, Outbox};
 use super::rows::Parcel;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Saying goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// One consumer of one connection; numbers are never used twice in a connection.
 pub(super) type ConsumerId = u64;
@@ -19,6 +24,18 @@ pub(super) type Answer = Result<Option<Depth>, Error>;
 pub(super) struct Command {
     pub work: Work,
     pub reply: Option<oneshot::Sender<Answer>>,
+}
+
+impl Command {
+    /// Whether nobody wants it any more. Whoever gave up on a publish may have sent it again already. What concerns a
+    /// message that is out is done in any case: it would stay out for ever.
+    pub fn is_abandoned(&self) -> bool {
+        let gone = self.reply.as_ref().is_some_and(oneshot::Sender::is_closed);
+        gone && match self.work {
+            Work::Declare(_) | Work::Publish { .. } | Work::Consume { .. } | Work::Look { .. } => true,
+            Work::Cancel { .. } | Work::Settle { .. } | Work::GiveBack { .. } | Work::Close => false,
+        }
+    }
 }
 
 /// All that the thread can do.
@@ -46,9 +63,10 @@ pub(super) enum Work {
         id: i64,
         how: Settlement,
     },
-    /// A delivery was dropped.
+    /// A delivery was dropped, which is `counted` as a try, or was given back, which is not.
     GiveBack {
         id: i64,
+        counted: bool,
     },
     Look {
         queue: String,
@@ -88,6 +106,8 @@ pub(super) enum Settlement {
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     outbox: Outbox,
+    /// How long to wait for an answer: another program may keep the file locked for as long as it likes.
+    patience: Duration,
     shared: Arc<Shared>,
 }
 
@@ -101,6 +121,13 @@ struct Shared {
 #[derive(Debug)]
 pub(super) struct Door(Arc<Shared>);
 
+impl Drop for Door {
+    /// However the thread ends.
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
 impl Door {
     /// From now on nothing that was claimed is handed out any more.
     pub fn shut(&self) {
@@ -110,18 +137,29 @@ impl Door {
 
 impl Line {
     /// A line, and the thread's ends of it.
-    pub fn new() -> Result<(Line, Inbox, Door), std::io::Error> {
+    pub fn new(patience: Duration) -> Result<(Line, Inbox, Door), std::io::Error> {
         let (outbox, inbox) = inbox::pair()?;
         let shared = Arc::new(Shared::default());
-        Ok((Line { outbox, shared: shared.clone() }, inbox, Door(shared)))
+        Ok((Line { outbox, patience, shared: shared.clone() }, inbox, Door(shared)))
     }
 
-    /// Asks and waits. Once this has been polled, the work is done whether anybody awaits it or not.
+    /// Asks and waits. What settles a delivery is done once this has been polled, whether anybody awaits it or not; other
+    /// work that nobody awaits any more is left undone.
     pub async fn ask(&self, doing: &str, work: Work) -> Answer {
+        self.ask_within(self.patience, doing, work).await
+    }
+
+    /// The same without waiting long: whoever leaves must not be kept by a file that others keep locked.
+    pub async fn ask_leaving(&self, doing: &str, work: Work) -> Answer {
+        self.ask_within(self.patience.min(GOODBYE), doing, work).await
+    }
+
+    async fn ask_within(&self, limit: Duration, doing: &str, work: Work) -> Answer {
         let (reply, answer) = oneshot::channel();
         let lost = || Error::Lost { doing: doing.into() };
         self.outbox.send(Command { work, reply: Some(reply) }).map_err(|_| lost())?;
-        answer.await.map_err(|_| lost())?
+        let late = |_| Error::TimedOut { what: doing.into(), seconds: limit.as_secs() };
+        timeout(limit, answer).await.map_err(late)?.map_err(|_| lost())?
     }
 
     /// Asks without waiting. If the thread has ended, it has given everything back already.

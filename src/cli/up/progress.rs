@@ -9,25 +9,24 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 /// Counts and shows what the services tell.
 pub struct Progress {
+    events: UnboundedReceiver<Event>,
     json: bool,
     bar: ProgressBar,
     begun: Instant,
     drawn: u64,
     failed: u64,
     pixels: u64,
-    seconds: f64,
 }
 
 impl Progress {
     /// For so many pictures.
-    pub fn new(json: bool, expected: u64, colour: bool) -> Progress {
+    pub fn new(events: UnboundedReceiver<Event>, json: bool, expected: u64, colour: bool) -> Progress {
         let shown = !json && std::io::stderr().is_terminal();
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(expected), target);
@@ -37,24 +36,23 @@ impl Progress {
             "{bar:40} {pos}/{len}  {eta} left  {msg}"
         };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is ours"));
-        Progress { json, bar, begun: Instant::now(), drawn: 0, failed: 0, pixels: 0, seconds: 0.0 }
+        Progress { events, json, bar, begun: Instant::now(), drawn: 0, failed: 0, pixels: 0 }
     }
 
     /// Shows events until every record has come to its end. `false` if shutdown came first.
     pub async fn watch(
         &mut self,
-        mut events: UnboundedReceiver<Event>,
         store: &Store,
         shutdown: &Shutdown,
         services: &mut JoinSet<anyhow::Result<()>>,
     ) -> anyhow::Result<bool> {
         loop {
             // Only the store knows when all is done: others may be drawing and recording, too.
-            if events.is_empty() {
+            if self.events.is_empty() {
                 match store.counts().await {
                     Ok(counts) if counts.new + counts.queued == 0 => {
-                        self.hear_the_last(&mut events).await;
-                        self.bar.finish_and_clear();
+                        self.hear_the_last().await;
+                        self.put_away_the_bar();
                         return Ok(true);
                     }
                     // The daemons wait for their database, and so do we.
@@ -64,14 +62,11 @@ impl Progress {
             }
             tokio::select! {
                 () = shutdown.requested() => {
-                    self.bar.finish_and_clear();
+                    self.put_away_the_bar();
                     return Ok(false);
                 }
-                Some(ended) = services.join_next() => {
-                    ended.context("a part of oat broke")??;
-                    anyhow::ensure!(shutdown.is_requested(), "a part of oat has ended");
-                }
-                event = events.recv() => self.show(event),
+                Some(ended) = services.join_next() => no_end(ended, shutdown)?,
+                event = self.events.recv() => self.show(event),
                 // Somebody else's tracker may have recorded the last one.
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
@@ -79,21 +74,39 @@ impl Progress {
     }
 
     /// A tracker commits first and tells then. What another process recorded is never told here: no long wait for it.
-    async fn hear_the_last(&mut self, events: &mut UnboundedReceiver<Event>) {
+    async fn hear_the_last(&mut self) {
         while self.drawn + self.failed < self.bar.length().unwrap_or(0) {
-            match tokio::time::timeout(Duration::from_millis(500), events.recv()).await {
+            match tokio::time::timeout(Duration::from_millis(500), self.events.recv()).await {
                 Ok(event) => self.show(event),
                 Err(_) => return,
             }
         }
     }
 
-    /// Waits for the signal to stop.
-    pub async fn stay(&self, shutdown: &Shutdown, services: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
-        tokio::select! {
-            () = shutdown.requested() => Ok(()),
-            Some(ended) = services.join_next() => ended.context("a part of oat broke")?,
+    fn put_away_the_bar(&mut self) {
+        self.bar.finish_and_clear();
+        self.bar = ProgressBar::hidden();
+    }
+
+    /// Shows what others give it to do, until the signal to stop.
+    pub async fn stay(
+        &mut self,
+        shutdown: &Shutdown,
+        services: &mut JoinSet<anyhow::Result<()>>,
+    ) -> anyhow::Result<()> {
+        self.say("waiting for more to do; Ctrl-C ends it");
+        let (drawn, failed) = (self.drawn, self.failed);
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => break,
+                Some(ended) = services.join_next() => no_end(ended, shutdown)?,
+                event = self.events.recv() => self.show(event),
+            }
         }
+        if self.drawn + self.failed > drawn + failed {
+            self.say(&format!("{} more drawn, {} failed", self.drawn - drawn, self.failed - failed));
+        }
+        Ok(())
     }
 
     fn show(&mut self, event: Option<Event>) {
@@ -110,7 +123,6 @@ impl Progress {
             (End::Drawn(drawn), Some(task)) => {
                 self.drawn += 1;
                 self.pixels += task.scene.viewport().pixels();
-                self.seconds += drawn.duration;
                 self.line(task, outcome, drawn_line(task, &outcome.worker, drawn));
             }
             (End::Drawn(_), None) => self.drawn += 1,
@@ -147,8 +159,8 @@ impl Progress {
         }
     }
 
-    /// The last lines.
-    pub fn summary(&self, look: &Path, fresh: bool) {
+    /// The last lines; `hints` say where to look and what to ask.
+    pub fn summary(&self, hints: &[String]) {
         let wall = self.begun.elapsed().as_secs_f64();
         if self.json {
             let (drawn, failed, pixels) = (self.drawn, self.failed, self.pixels);
@@ -158,18 +170,23 @@ impl Progress {
             );
             return;
         }
-        let megapixels = self.pixels as f64 / 1e6;
-        tell!(
-            "✓ {} picture(s) in {wall:.1} s — {megapixels:.1} Mpixel, {:.1} Mpixel/s; every checksum is recorded",
-            self.drawn,
-            megapixels / wall
-        );
+        if self.drawn > 0 {
+            let (megapixels, speed) = (self.pixels as f64 / 1e6, self.pixels as f64 / 1e6 / wall);
+            tell!(
+                "✓ {} picture(s) in {wall:.1} s — {megapixels:.1} Mpixel, {speed:.1} Mpixel/s; every checksum is recorded",
+                self.drawn
+            );
+        }
         if self.failed > 0 {
-            tell!("✗ {} failed: oat list --state failed", self.failed);
+            tell!("✗ {} failed", self.failed);
         }
-        if !fresh {
-            tell!("  look   {}", look.display());
-            tell!("  ask    oat list        oat show ID");
-        }
+        hints.iter().for_each(|hint| tell!("  {hint}"));
     }
+}
+
+/// The services end when they are asked to, and not before.
+fn no_end(ended: Result<anyhow::Result<()>, JoinError>, shutdown: &Shutdown) -> anyhow::Result<()> {
+    ended.context("a part of oat broke")??;
+    anyhow::ensure!(shutdown.is_requested(), "a part of oat has ended");
+    Ok(())
 }

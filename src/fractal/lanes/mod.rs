@@ -1,11 +1,27 @@
 //! The fast kernels and the one that chooses between them.
 //!
-//! There is one kernel, written so that a compiler turns it into vector code, and compiled for each instruction
-//! set; the processor decides at run time. It must give what [`super::escape`] gives, for every point.
+//! There is one algorithm (`sweep.rs`, then `refill.rs`), written over a dozen vector operations (`vector.rs`) and
+//! compiled once for each instruction set; the processor decides at run time. It must give what
+//! [`super::escape`] gives, for every point, to the last bit.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod ceiling;
+mod interior;
+mod plain;
+mod points;
 mod portable;
+mod refill;
+mod replay;
+mod sweep;
+mod vector;
+
+pub use ceiling::ceiling;
 
 use super::{Escape, Formula};
+use std::sync::OnceLock;
 
 /// A block of points, and how long to follow each: all that a kernel needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -22,34 +38,111 @@ pub struct Block<'a> {
     pub bailout: f64,
 }
 
-/// Fills `escapes`, row by row; it has `xs.len()` × `ys.len()` places.
-pub fn escapes(block: &Block, escapes: &mut [Escape]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has just said that it knows these instructions.
-            #[allow(unsafe_code)]
-            return unsafe { avx512(block, escapes) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: as above.
-            #[allow(unsafe_code)]
-            return unsafe { avx2(block, escapes) };
+/// The ways to compute the same numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// The definition, point by point.
+    Plain,
+    /// The refilling kernel, in arrays: for any processor.
+    Portable,
+    /// The refilling kernel with four lanes a register.
+    Avx2,
+    /// The refilling kernel with eight lanes a register.
+    Avx512,
+}
+
+impl Kernel {
+    /// From the slowest to the fastest.
+    pub const ALL: [Kernel; 4] = [Kernel::Plain, Kernel::Portable, Kernel::Avx2, Kernel::Avx512];
+
+    /// As it is written in settings: `plain`, `portable`, `avx2`, `avx512`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kernel::Plain => "plain",
+            Kernel::Portable => "portable",
+            Kernel::Avx2 => "avx2",
+            Kernel::Avx512 => "avx512",
         }
     }
-    portable::escapes::<8>(block, escapes);
+
+    /// Whether this processor (and this build) can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Kernel::Plain | Kernel::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Kernel::Avx2 | Kernel::Avx512 => false,
+        }
+    }
+
+    /// The fastest that is available.
+    pub fn best() -> Kernel {
+        let available = Kernel::ALL.into_iter().rev().find(|kernel| kernel.is_available());
+        available.expect("the plain kernel is available everywhere")
+    }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn avx512(block: &Block, escapes: &mut [Escape]) {
-    portable::escapes::<32>(block, escapes);
+static CHOSEN: OnceLock<Kernel> = OnceLock::new();
+
+/// Why a kernel was not chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotChosen {
+    /// The instructions are missing.
+    #[error("this processor cannot run the kernel {}", .0.name())]
+    Unavailable(Kernel),
+    /// Another one was chosen before, or has already been drawn with.
+    #[error("the kernel {} is already in use", .0.name())]
+    InUse(Kernel),
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn avx2(block: &Block, escapes: &mut [Escape]) {
-    portable::escapes::<16>(block, escapes);
+/// Chooses the kernel of this process, once, before the first picture; without it, [`Kernel::best`] is used.
+pub fn choose(kernel: Kernel) -> Result<(), NotChosen> {
+    if !kernel.is_available() {
+        return Err(NotChosen::Unavailable(kernel));
+    }
+    match *CHOSEN.get_or_init(|| kernel) {
+        chosen if chosen == kernel => Ok(()),
+        other => Err(NotChosen::InUse(other)),
+    }
+}
+
+/// The kernel that [`escapes`] uses from now on.
+pub fn chosen() -> Kernel {
+    *CHOSEN.get_or_init(Kernel::best)
+}
+
+/// Fills `escapes`, row by row, with the chosen kernel; it has `xs.len()` × `ys.len()` places.
+pub fn escapes(block: &Block, escapes: &mut [Escape]) {
+    escapes_with(chosen(), block, escapes);
+}
+
+/// Fills `escapes` with this kernel.
+///
+/// # Panics
+/// If the kernel is not available here.
+pub fn escapes_with(kernel: Kernel, block: &Block, escapes: &mut [Escape]) {
+    assert_eq!(escapes.len(), block.xs.len() * block.ys.len(), "a place for each point");
+    assert!(kernel.is_available(), "this processor cannot run the kernel {}", kernel.name());
+    if !refill::is_for(block) {
+        return plain::escapes(block, escapes);
+    }
+    match kernel {
+        Kernel::Plain => plain::escapes(block, escapes),
+        Kernel::Portable => portable::escapes(block, escapes),
+        // SAFETY: available, as asserted above.
+        #[cfg(target_arch = "x86_64")]
+        #[allow(unsafe_code)]
+        Kernel::Avx2 => unsafe { avx2::escapes(block, escapes) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        #[allow(unsafe_code)]
+        Kernel::Avx512 => unsafe { avx512::escapes(block, escapes) },
+        #[cfg(not(target_arch = "x86_64"))]
+        Kernel::Avx2 | Kernel::Avx512 => unreachable!("not available on this processor"),
+    }
 }
 
 #[cfg(test)]

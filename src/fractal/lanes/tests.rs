@@ -15,37 +15,30 @@ fn definition(block: &Block) -> Vec<Escape> {
     ends.collect()
 }
 
-type Kernel = (&'static str, fn(&Block, &mut [Escape]));
-
-/// Every kernel that this processor can run, under its name.
-fn kernels() -> Vec<Kernel> {
-    let mut kernels: Vec<Kernel> = vec![("chosen", escapes), ("portable", portable::escapes::<8>)];
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has just said that it knows these instructions.
-        #[allow(unsafe_code)]
-        kernels.push(("avx2", |block, escapes| unsafe { avx2(block, escapes) }));
-    }
-    kernels
-}
-
 fn assert_all_kernels_equal_the_definition(block: &Block) {
     let expected = definition(block);
-    for (name, kernel) in kernels() {
+    for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()) {
         let mut found = vec![Escape::default(); expected.len()];
-        kernel(block, &mut found);
+        escapes_with(kernel, block, &mut found);
         let differs = found.iter().zip(&expected).position(|(found, expected)| found != expected);
-        assert!(differs.is_none(), "{name} differs at point {differs:?} of {block:?}");
+        assert!(differs.is_none(), "{} differs at point {differs:?} of {block:?}", kernel.name());
     }
 }
 
-/// Windows around the set's own landmarks: the real axis, the seam of cardioid and disc, the cusp, and anywhere.
+/// Windows around the set's own landmarks: the real axis, the seam of cardioid and disc, the cusp, the cardioid's border,
+/// the tip and the border of what the refilling kernel takes, and anywhere, far outside too.
 fn center(random: &mut StdRng) -> Complex64 {
-    match random.random_range(0..4) {
+    match random.random_range(0..7) {
+        3 => {
+            let angle = random.random_range(0.0..std::f64::consts::TAU);
+            Complex64::from_polar(0.5, angle) - Complex64::from_polar(0.25, 2.0 * angle)
+        }
+        4 => Complex64::new(-2.0, 0.0),
+        5 => Complex64::from_polar(3.9f64.sqrt(), random.random_range(0.0..std::f64::consts::TAU)),
         0 => Complex64::new(random.random_range(-2.0..0.5), 0.0),
         1 => Complex64::new(-0.75, 0.0),
         2 => Complex64::new(0.25, 0.0),
-        _ => Complex64::new(random.random_range(-2.0..2.0), random.random_range(-2.0..2.0)),
+        _ => Complex64::new(random.random_range(-4.0..4.0), random.random_range(-4.0..4.0)),
     }
 }
 
@@ -69,7 +62,7 @@ fn every_kernel_equals_the_definition() {
         let (center, span) = (center(&mut random), 10f64.powf(random.random_range(-12.0..1.0)));
         let (xs, ys) = (axis(&mut random, center.re, span, 257), axis(&mut random, center.im, span, 3));
         // Limits are spread over orders of magnitude, or the long ones would take all the time.
-        let limit = 10f64.powf(random.random_range(0.0..3.7)) as u32;
+        let limit = 10f64.powf(random.random_range(0.0..3.7)).round().min(5000.0) as u32;
         let bailout = if random.random() { 4.0 } else { 65_536.0 };
         assert_all_kernels_equal_the_definition(&Block {
             formula: formula(&mut random),
@@ -99,10 +92,73 @@ fn points_on_the_border_of_the_bulbs_keep_their_count() {
 /// Subnormal numbers, signed zeros, and points that overflow at once.
 #[test]
 fn numbers_at_the_edge_of_the_format_are_followed_too() {
-    let xs = [0.0, -0.0, 5e-324, -5e-324, 2.2e-308, 1e-160, 2.0, -2.0, 1e154, 1.3e154, 1e200, -1e300, 1.7e308];
-    for formula in [Formula::Mandelbrot, Formula::Julia { c: Complex64::new(-0.0, 5e-324) }] {
-        for bailout in [4.0, 65_536.0] {
+    let xs = [
+        0.0,
+        -0.0,
+        5e-324,
+        -5e-324,
+        2.2e-308,
+        1e-160,
+        2.0,
+        -2.0,
+        1e154,
+        1.3e154,
+        1e200,
+        -1e300,
+        1.7e308,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+    ];
+    let constants = [(-0.0, 5e-324), (-1.0, 0.0), (-2.0, 0.0), (0.0, 0.0), (-1.9748417658131499, 0.0), (1e200, -1e200)];
+    let julias = constants.map(|(re, im)| Formula::Julia { c: Complex64::new(re, im) });
+    for formula in julias.into_iter().chain([Formula::Mandelbrot]) {
+        for bailout in [4.0, 65_536.0, 1e101, f64::MAX] {
             assert_all_kernels_equal_the_definition(&Block { formula, xs: &xs, ys: &xs, limit: 500, bailout });
         }
     }
+}
+
+/// The limit ends an orbit within the first pass, within a block, and on the border of a block.
+#[test]
+fn every_limit_is_kept() {
+    let xs: Vec<f64> = (0..200).map(|i| -2.1 + f64::from(i) * 0.013).collect();
+    for limit in 1..100 {
+        let block = Block { formula: Formula::Mandelbrot, xs: &xs, ys: &[0.0, 0.3, 0.7], limit, bailout: 4.0 };
+        assert_all_kernels_equal_the_definition(&block);
+    }
+}
+
+/// A block that is larger than all buffers on the way, with orbits of every length.
+#[test]
+fn a_large_block_comes_back_in_order() {
+    let axis = |from: f64, count: u32| (0..count).map(|i| from + f64::from(i) * 0.0083).collect::<Vec<f64>>();
+    for formula in [Formula::Mandelbrot, Formula::Julia { c: Complex64::new(-0.7269, 0.1889) }] {
+        let block = Block { formula, xs: &axis(-2.0, 301), ys: &axis(-1.2, 290), limit: 700, bailout: 65_536.0 };
+        assert_all_kernels_equal_the_definition(&block);
+    }
+}
+
+/// The margin of the bulbs, which `interior.rs` derives, against orbits that are followed for long.
+#[test]
+fn what_is_taken_for_a_bulb_never_escapes() {
+    for i in 0..400 {
+        let angle = f64::from(i * i) / 160_000.0 * std::f64::consts::PI;
+        let (one, two) = (Complex64::from_polar(1.0, angle), Complex64::from_polar(1.0, 2.0 * angle));
+        for (border, center) in
+            [(one * 0.5 - two * 0.25, Complex64::new(0.0, 0.0)), (one * 0.25 - 1.0, Complex64::new(-1.0, 0.0))]
+        {
+            let shrunk = |by: f64| center + (border - center) * (1.0 - by);
+            let c = (0..40).map(|k| shrunk(1e-7 * 1.5f64.powi(k))).find(|c| interior::is_in_bulb(c.re, c.im));
+            let c = c.expect("the margin leaves nothing of the bulb");
+            assert_eq!(escape(Complex64::new(0.0, 0.0), c, 20_000, 4.0).steps, 20_000, "{c} leaves");
+        }
+    }
+}
+
+#[test]
+fn the_best_kernel_is_one_that_can_be_chosen() {
+    assert!(Kernel::best().is_available());
+    assert_eq!(choose(Kernel::best()), Ok(()));
+    assert_eq!(choose(Kernel::Plain), Err(NotChosen::InUse(Kernel::best())));
 }
