@@ -95,6 +95,14 @@ fn bus_advice(error: &bus::Error) -> (u8, Vec<String>) {
                 "one machine:     --amqp-url sqlite:/path/to/oat.db",
             ]),
         ),
+        Error::Refused { why, .. } if why.contains("vhost") => (
+            2,
+            lines([
+                "sudo rabbitmqctl add_vhost NAME",
+                "sudo rabbitmqctl set_permissions -p NAME USER '.*' '.*' '.*'",
+                "or the usual one, which is called / and written so:  amqp://user@host:5672/%2f",
+            ]),
+        ),
         Error::Refused { .. } => (
             2,
             lines([

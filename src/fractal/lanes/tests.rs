@@ -1,7 +1,7 @@
 //! Every fast kernel equals the definition.
 
 use super::*;
-use crate::fractal::escape;
+use crate::fractal::{Palette, Samples, catalogue, escape};
 use num_complex::Complex64;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -74,8 +74,21 @@ fn every_kernel_equals_the_definition() {
     }
 }
 
-/// Ten million points on both sides of the border of cardioid and disc would show a margin that is too small;
-/// these are the closest ones that a picture can ask for.
+/// The places that people will look at, in bands and in smooth colours.
+#[test]
+fn every_kernel_equals_the_definition_on_the_tour() {
+    for place in &catalogue::TOUR {
+        let scene = place.scene(48, 36, Samples::default()).unwrap();
+        let xs: Vec<f64> = (0..48).map(|column| scene.viewport().x(f64::from(column))).collect();
+        let ys: Vec<f64> = (0..36).map(|row| scene.viewport().y(f64::from(row))).collect();
+        for palette in [Palette::Classic, place.palette()] {
+            let (formula, limit, bailout) = (scene.formula(), scene.iterations(), palette.bailout());
+            assert_all_kernels_equal_the_definition(&Block { formula, xs: &xs, ys: &ys, limit, bailout });
+        }
+    }
+}
+
+/// On both sides of the border of cardioid and disc, where a margin that is too small would show.
 #[test]
 fn points_on_the_border_of_the_bulbs_keep_their_count() {
     let border = (0..2000).map(|i| f64::from(i) / 2000.0 * std::f64::consts::TAU).flat_map(|angle| {
