@@ -20,11 +20,15 @@ pub struct Pictures {
 impl Pictures {
     /// Creates the folder if need be, and takes away what dead workers left unfinished.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Pictures> {
-        let folder = folder.into();
-        fs::create_dir_all(&folder)?;
-        let pictures = Pictures { folder };
+        let pictures = Pictures::at(folder);
+        fs::create_dir_all(&pictures.folder)?;
         pictures.sweep()?;
         Ok(pictures)
+    }
+
+    /// The pictures in a folder as it is, for whoever only looks.
+    pub fn at(folder: impl Into<PathBuf>) -> Pictures {
+        Pictures { folder: folder.into() }
     }
 
     /// The folder.

@@ -102,6 +102,18 @@ fn verify_says_which_side_has_changed() {
 }
 
 #[test]
+fn looking_makes_nothing() {
+    let home = home();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("a.png");
+    assert_eq!(oat(home.path(), &["draw", "--size", "20x10", "-o", file.to_str().unwrap()]).status.code(), Some(0));
+    assert_eq!(oat(home.path(), &["verify", file.to_str().unwrap()]).status.code(), Some(0));
+    assert_eq!(oat(home.path(), &["list"]).status.code(), Some(5));
+    assert_eq!(oat(home.path(), &["verify", "--all"]).status.code(), Some(5));
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn scenes_and_palettes_are_listed_without_colours_in_a_pipe() {
     let home = home();
     let (scenes, palettes) = (oat(home.path(), &["scenes"]), oat(home.path(), &["palettes"]));

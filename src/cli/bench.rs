@@ -6,7 +6,7 @@
 
 use super::output::{table, tell};
 use crate::fractal::lanes::{Block, Kernel, ceiling, escapes_with};
-use crate::fractal::{Escape, Formula, Palette, Scene, Stop, Viewport, draw};
+use crate::fractal::{Escape, Formula, POINTS, Palette, Scene, Stop, Viewport, draw};
 use num_complex::Complex64;
 use serde_json::{Value, json};
 use std::hint::black_box;
@@ -35,8 +35,6 @@ enum What {
     },
 }
 
-/// As in `fractal/draw.rs`.
-const BAND: usize = 16_384;
 /// Steps of the ceiling's loop: a tenth of a second or so.
 const CEILING: u64 = 200_000_000;
 
@@ -86,7 +84,7 @@ impl Args {
 fn run(kernel: Kernel, view: &View, viewport: &Viewport, ends: &mut [Escape]) {
     let xs: Vec<f64> = (0..view.side[0]).map(|column| viewport.x(f64::from(column))).collect();
     let ys: Vec<f64> = (0..view.side[1]).map(|row| viewport.y(f64::from(row))).collect();
-    let rows = (BAND / xs.len()).max(1);
+    let rows = (POINTS / xs.len()).max(1);
     for (ys, ends) in ys.chunks(rows).zip(ends.chunks_mut(rows * xs.len())) {
         escapes_with(kernel, &Block { formula: view.formula, xs: &xs, ys, limit: view.limit, bailout: 4.0 }, ends);
     }

@@ -93,9 +93,14 @@ impl BusArgs {
         Names::new(&self.queue_prefix)
     }
 
+    /// Where the bus is; it may hold a password.
+    pub fn url(&self, environment: &Environment) -> anyhow::Result<String> {
+        environment.bus_url(self.amqp_url.as_deref(), self.amqp_password_file.as_deref())
+    }
+
     /// Opens the bus and declares everything on it. `name` is how the broker lists this program.
     pub async fn open(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
-        let url = environment.bus_url(self.amqp_url.as_deref(), self.amqp_password_file.as_deref())?;
+        let url = self.url(environment)?;
         make_room(&url)?;
         let options = bus::Options {
             name: name.into(),
@@ -108,16 +113,21 @@ impl BusArgs {
 }
 
 impl StoreArgs {
+    /// Where the records are; it may hold a password.
+    pub fn url(&self, environment: &Environment) -> anyhow::Result<String> {
+        environment.database_url(self.database_url.as_deref(), self.database_password_file.as_deref())
+    }
+
     /// Opens the records as they are.
     pub async fn open(&self, environment: &Environment) -> anyhow::Result<Store> {
-        let url = environment.database_url(self.database_url.as_deref(), self.database_password_file.as_deref())?;
+        let url = self.url(environment)?;
         make_room(&url)?;
         Ok(Store::open(&url).await?)
     }
 
     /// Opens records that are there already: looking must not make anything.
     pub async fn open_existing(&self, environment: &Environment) -> anyhow::Result<Store> {
-        let url = environment.database_url(self.database_url.as_deref(), self.database_password_file.as_deref())?;
+        let url = self.url(environment)?;
         if let Some(path) = sqlite_path(&url).filter(|path| !path.exists()) {
             let what = format!("nothing has been drawn yet: there is no {}", path.display());
             return Err(Usage::not_found(what).fix("begin here:      oat up").into());

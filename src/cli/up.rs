@@ -263,9 +263,7 @@ impl Args {
         if self.json {
             return Ok(());
         }
-        let bus = environment.bus_url(self.bus.amqp_url.as_deref(), self.bus.amqp_password_file.as_deref())?;
-        let database = environment
-            .database_url(self.store.database_url.as_deref(), self.store.database_password_file.as_deref())?;
+        let (bus, database) = (self.bus.url(environment)?, self.store.url(environment)?);
         tell!("oat {} — the whole pipeline in one process", env!("CARGO_PKG_VERSION"));
         tell!("  bus       {}", bus::shown(&bus));
         tell!("  database  {}", store::shown(&database));

@@ -28,7 +28,7 @@ impl Stop {
 
 /// Points in a band: enough to keep every lane of a kernel busy, and few enough that the slowest band does not hold up
 /// the picture, and that calling it off takes milliseconds.
-const POINTS: usize = 16_384;
+pub const POINTS: usize = 16_384;
 
 /// Draws; `None` if it was called off. The memory needed is three bytes a pixel, and a little for each thread.
 pub fn draw(scene: &Scene, stop: &Stop) -> Option<Picture> {

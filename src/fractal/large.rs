@@ -1,8 +1,8 @@
 //! Pictures larger than one likes to hold in memory: drawn band by band, and written as they come.
 
 use super::draw::draw_rows;
-use super::picture::SCENE;
-use super::{Palette, Samples, Scene, Stop};
+use super::picture::{SCENE, SOFTWARE, header, json};
+use super::{Palette, Rgb, Samples, Scene, Stop};
 use std::io::{self, Write};
 
 /// Pixels from which on a picture is written this way. It is part of the format: the way decides over the bytes.
@@ -19,19 +19,11 @@ pub fn write_large(scene: &Scene, stop: &Stop, out: impl Write) -> io::Result<Op
 }
 
 fn write_bands(scene: &Scene, stop: &Stop, out: impl Write, pixels_of_a_band: u64) -> io::Result<Option<String>> {
-    let (width, height) = (scene.viewport().width(), scene.viewport().height());
+    let size @ (width, height) = (scene.viewport().width(), scene.viewport().height());
     let indexed = scene.colouring().palette == Palette::Classic && scene.colouring().samples == Samples::default();
-    let mut encoder = png::Encoder::new(out, width, height);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Fast);
-    encoder.set_color(if indexed { png::ColorType::Indexed } else { png::ColorType::Rgb });
-    if indexed {
-        encoder.set_palette((0..32).flat_map(Palette::classic).collect::<Vec<u8>>());
-    }
-    let json = serde_json::to_string(scene).expect("a scene is plain data");
-    encoder.add_itxt_chunk("Software".into(), "oat".into()).map_err(io::Error::other)?;
-    encoder.add_itxt_chunk(SCENE.into(), json).map_err(io::Error::other)?;
-    let mut file = encoder.write_header().map_err(io::Error::other)?;
+    let colours: Option<Vec<Rgb>> = indexed.then(|| (0..32).map(Palette::classic).collect());
+    let text = [SOFTWARE, (SCENE, &json(scene))];
+    let mut file = header(out, size, colours.as_deref(), &text).map_err(io::Error::other)?;
     let mut png = file.stream_writer().map_err(io::Error::other)?;
     let mut pixels = blake3::Hasher::new();
     let band = (pixels_of_a_band / u64::from(width)).max(1) as u32;

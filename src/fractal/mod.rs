@@ -20,7 +20,7 @@ mod viewport;
 
 pub use colouring::{Colouring, Samples};
 pub use constant::julia_constant;
-pub use draw::{Stop, draw};
+pub use draw::{POINTS, Stop, draw};
 pub use escape::{Escape, escape};
 pub use formula::Formula;
 pub use large::{LARGE, write_large};

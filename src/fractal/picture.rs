@@ -2,9 +2,38 @@
 
 use super::{Invalid, Rgb, Scene};
 use std::collections::HashMap;
+use std::io::Write;
 
 /// The keyword of the text chunk that holds the scene.
 pub(super) const SCENE: &str = "oat:scene";
+
+/// The text chunk that every PNG of ours begins with.
+pub(super) const SOFTWARE: (&str, &str) = ("Software", "oat");
+
+/// A scene as it stands in its text chunk.
+pub(super) fn json(scene: &Scene) -> String {
+    serde_json::to_string(scene).expect("a scene is plain data")
+}
+
+/// What every PNG of ours has in common up to its pixels: eight bits, quickly compressed, indexed where colours are given.
+pub(super) fn header<W: Write>(
+    out: W,
+    (width, height): (u32, u32),
+    colours: Option<&[Rgb]>,
+    text: &[(&str, &str)],
+) -> Result<png::Writer<W>, png::EncodingError> {
+    let mut encoder = png::Encoder::new(out, width, height);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    encoder.set_color(if colours.is_some() { png::ColorType::Indexed } else { png::ColorType::Rgb });
+    if let Some(colours) = colours {
+        encoder.set_palette(colours.as_flattened().to_vec());
+    }
+    for (keyword, value) in text {
+        encoder.add_itxt_chunk((*keyword).into(), (*value).into())?;
+    }
+    encoder.write_header()
+}
 
 /// RGB pixels, top row first, three bytes each.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,29 +87,15 @@ impl Picture {
     /// The PNG of a scene's picture. The scene is written into it, so that it can be drawn again from the file alone.
     /// Nothing else is, no time and no name: the same scene gives the same bytes.
     pub fn to_png_of(&self, scene: &Scene) -> Vec<u8> {
-        let scene = serde_json::to_string(scene).expect("a scene is plain data");
-        self.to_png(&[("Software", "oat"), (SCENE, &scene)])
+        self.to_png(&[SOFTWARE, (SCENE, &json(scene))])
     }
 
     /// A PNG, indexed if 256 colours are enough: a third of the bytes to compress. `text` becomes text chunks.
     pub fn to_png(&self, text: &[(&str, &str)]) -> Vec<u8> {
-        let mut png = Vec::new();
-        let mut encoder = png::Encoder::new(&mut png, self.width, self.height);
-        encoder.set_depth(png::BitDepth::Eight);
-        encoder.set_compression(png::Compression::Fast);
-        let indexed = self.indexed();
-        match &indexed {
-            Some((colours, _)) => {
-                encoder.set_color(png::ColorType::Indexed);
-                encoder.set_palette(colours.as_flattened());
-            }
-            None => encoder.set_color(png::ColorType::Rgb),
-        }
-        const MEMORY: &str = "a Vec takes every write, and the header was valid";
-        for (keyword, value) in text {
-            encoder.add_itxt_chunk((*keyword).into(), (*value).into()).expect(MEMORY);
-        }
-        let mut writer = encoder.write_header().expect(MEMORY);
+        const MEMORY: &str = "a Vec takes every write, and the header is valid";
+        let (mut png, indexed) = (Vec::new(), self.indexed());
+        let colours = indexed.as_ref().map(|(colours, _)| colours.as_slice());
+        let mut writer = header(&mut png, (self.width, self.height), colours, text).expect(MEMORY);
         writer.write_image_data(indexed.as_ref().map_or(&self.rgb, |(_, indices)| indices)).expect(MEMORY);
         writer.finish().expect(MEMORY);
         png

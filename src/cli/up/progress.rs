@@ -19,6 +19,7 @@ pub struct Progress {
     json: bool,
     bar: ProgressBar,
     begun: Instant,
+    took: Duration,
     drawn: u64,
     failed: u64,
     pixels: u64,
@@ -36,7 +37,7 @@ impl Progress {
             "{bar:40} {pos}/{len}  {eta} left  {msg}"
         };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is ours"));
-        Progress { events, json, bar, begun: Instant::now(), drawn: 0, failed: 0, pixels: 0 }
+        Progress { events, json, bar, begun: Instant::now(), took: Duration::ZERO, drawn: 0, failed: 0, pixels: 0 }
     }
 
     /// Shows events until every record has come to its end. `false` if shutdown came first.
@@ -83,7 +84,9 @@ impl Progress {
         }
     }
 
+    /// What comes after the last picture is not part of the time that the pictures took.
     fn put_away_the_bar(&mut self) {
+        self.took = self.begun.elapsed();
         self.bar.finish_and_clear();
         self.bar = ProgressBar::hidden();
     }
@@ -161,7 +164,7 @@ impl Progress {
 
     /// The last lines; `hints` say where to look and what to ask.
     pub fn summary(&self, hints: &[String]) {
-        let wall = self.begun.elapsed().as_secs_f64();
+        let wall = self.took.as_secs_f64();
         if self.json {
             let (drawn, failed, pixels) = (self.drawn, self.failed, self.pixels);
             tell!(
