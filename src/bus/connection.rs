@@ -1,6 +1,6 @@
 //! One handle to a bus, whatever carries it.
 
-use super::{Consumer, Error, Publisher, Topology, amqp, local};
+use super::{Consumer, Error, Publisher, Seen, Topology, amqp, local};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,6 +92,50 @@ impl Connection {
         match self {
             Connection::Amqp(connection) => connection.depth(queue).await,
             Connection::Local(connection) => connection.depth(queue).await,
+        }
+    }
+
+    /// Whether all of this is there (a passive declaration): nothing is created, properties are not compared.
+    /// [`Error::Missing`] names the first that is not.
+    pub async fn check(&self, topology: &Topology) -> Result<(), Error> {
+        match self {
+            Connection::Amqp(connection) => connection.check(topology).await,
+            Connection::Local(connection) => connection.check(topology).await,
+        }
+    }
+
+    /// The names of the queues that it knows: all of a file; on RabbitMQ, which tells nobody over AMQP, those declared here.
+    pub async fn queues(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Connection::Amqp(connection) => Ok(connection.queues()),
+            Connection::Local(connection) => connection.queues().await,
+        }
+    }
+
+    /// The first `limit` messages that wait in a queue. A file shows them and changes nothing. RabbitMQ hands them out and
+    /// takes them back: they are then marked as redelivered, and in a quorum queue one of their deliveries is spent. With
+    /// `spare` (its delivery limit) it stops before a message that has no delivery to spend and says so as
+    /// [`Error::Unsupported`]; no message is lost by looking.
+    pub async fn browse(&self, queue: &str, limit: usize, spare: Option<u32>) -> Result<Vec<Seen>, Error> {
+        match self {
+            Connection::Amqp(connection) => connection.browse(queue, limit, spare).await,
+            Connection::Local(connection) => connection.browse(queue, limit).await,
+        }
+    }
+
+    /// Removes all messages that wait in a queue, and says how many they were. What is out stays out.
+    pub async fn purge(&self, queue: &str) -> Result<u64, Error> {
+        match self {
+            Connection::Amqp(connection) => connection.purge(queue).await,
+            Connection::Local(connection) => connection.purge(queue).await,
+        }
+    }
+
+    /// Deletes a queue with all that is in it, and declares it no more. One that is not there is no error.
+    pub async fn delete_queue(&self, queue: &str) -> Result<(), Error> {
+        match self {
+            Connection::Amqp(connection) => connection.delete_queue(queue).await,
+            Connection::Local(connection) => connection.delete_queue(queue).await,
         }
     }
 

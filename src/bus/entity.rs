@@ -1,5 +1,9 @@
 //! Declarations: plain data, compared and sent as they are. Live objects are elsewhere.
 
+use super::HeaderValue;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 /// How an exchange finds the queues for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExchangeKind {
@@ -9,69 +13,146 @@ pub enum ExchangeKind {
     Topic,
     /// Every bound queue.
     Fanout,
+    /// The message's headers match those of the binding.
+    Headers,
 }
 
 impl ExchangeKind {
+    /// All of them.
+    pub const ALL: [ExchangeKind; 4] =
+        [ExchangeKind::Direct, ExchangeKind::Topic, ExchangeKind::Fanout, ExchangeKind::Headers];
+
     /// AMQP's name for it.
     pub fn name(self) -> &'static str {
         match self {
             ExchangeKind::Direct => "direct",
             ExchangeKind::Topic => "topic",
             ExchangeKind::Fanout => "fanout",
+            ExchangeKind::Headers => "headers",
         }
     }
 }
 
-/// A durable exchange.
+/// An exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// Its name; the empty name is AMQP's default exchange and is never declared.
     pub name: String,
     /// How it routes.
     pub kind: ExchangeKind,
+    /// Whether it survives the broker. A file keeps every exchange.
+    pub durable: bool,
 }
 
 impl Exchange {
     /// A durable exchange.
     pub fn new(name: &str, kind: ExchangeKind) -> Exchange {
-        Exchange { name: name.into(), kind }
+        Exchange { name: name.into(), kind, durable: true }
+    }
+
+    /// The same, gone with the broker, as others have declared theirs.
+    pub fn transient(mut self) -> Exchange {
+        self.durable = false;
+        self
     }
 }
 
+/// How many of a binding's headers a message must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderMatch {
+    /// Each of them, with the same value (`x-match: all`).
+    All,
+    /// At least one of them, with the same value (`x-match: any`).
+    Any,
+}
+
 /// What leads from an exchange to the queue that owns this binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
     /// The exchange it starts from.
     pub exchange: String,
     /// The routing key, or the pattern if the exchange is a topic.
     pub key: String,
+    /// What a headers exchange compares; other exchanges do not look at it.
+    pub headers: Option<(HeaderMatch, BTreeMap<String, HeaderValue>)>,
 }
 
 impl Binding {
     /// A binding to `exchange` under `key`.
     pub fn new(exchange: &str, key: &str) -> Binding {
-        Binding { exchange: exchange.into(), key: key.into() }
+        Binding { exchange: exchange.into(), key: key.into(), headers: None }
+    }
+
+    /// A binding to a headers exchange.
+    pub fn headers(exchange: &str, how: HeaderMatch, headers: BTreeMap<String, HeaderValue>) -> Binding {
+        Binding { exchange: exchange.into(), key: String::new(), headers: Some((how, headers)) }
     }
 }
 
-/// A durable queue. On RabbitMQ it is a quorum queue: from 4.0 on, only its confirms survive a power cut.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How long a queue lives, and what RabbitMQ makes of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueKind {
+    /// Durable, replicated: from RabbitMQ 4.0 on, only its confirms survive a power cut. Counts returns.
+    #[default]
+    Quorum,
+    /// Durable, on one node, as programs without a preference declare theirs. Has priorities, counts no returns.
+    Classic,
+    /// Gone with the broker; others may use it.
+    Transient,
+    /// Of one connection: nobody else may use it, and it goes with that connection (after a reconnection, an empty one of
+    /// the same name is there).
+    Exclusive,
+}
+
+/// A queue. A file keeps what it holds whatever its kind, until an exclusive one's connection is gone.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Queue {
     /// Its name.
     pub name: String,
+    /// How long it lives.
+    pub kind: QueueKind,
     /// Where its messages come from.
     pub bindings: Vec<Binding>,
-    /// Exchange and routing key for what is rejected or came back too often; without it such messages are
+    /// Exchange and routing key for what is rejected, expired or came back too often; without it such messages are
     /// refused a settlement that would lose them: `reject` is then an error.
     pub dead_letter: Option<Binding>,
     /// How often a message may come back before it is dead: a limit of N means N + 1 deliveries.
     pub delivery_limit: Option<u32>,
+    /// After how long without consumers and declarations the queue goes away (`x-expires`).
+    pub expires: Option<Duration>,
+    /// How long a message may wait (`x-message-ttl`).
+    pub message_ttl: Option<Duration>,
+    /// How many messages may wait before publishing is refused (`x-max-length` with `reject-publish`).
+    pub max_length: Option<u32>,
+    /// Messages of a higher priority, up to this one, come first (`x-max-priority`); not for quorum queues.
+    pub max_priority: Option<u8>,
 }
 
 impl Queue {
-    /// A queue without bindings.
+    /// A quorum queue without bindings.
     pub fn new(name: &str) -> Queue {
-        Queue { name: name.into(), bindings: Vec::new(), dead_letter: None, delivery_limit: None }
+        Queue {
+            name: name.into(),
+            kind: QueueKind::Quorum,
+            bindings: Vec::new(),
+            dead_letter: None,
+            delivery_limit: None,
+            expires: None,
+            message_ttl: None,
+            max_length: None,
+            max_priority: None,
+        }
+    }
+
+    /// A queue of one connection, with a name that nobody else has: `what` and 32 hexadecimal digits.
+    pub fn exclusive(what: &str) -> Queue {
+        Queue::new(&format!("{what}.{}", uuid::Uuid::new_v4().simple())).kind(QueueKind::Exclusive)
+    }
+
+    /// The same of another kind.
+    pub fn kind(mut self, kind: QueueKind) -> Queue {
+        self.kind = kind;
+        self
     }
 
     /// The same with one binding more.
@@ -91,10 +172,34 @@ impl Queue {
         self.delivery_limit = Some(returns);
         self
     }
+
+    /// The same, gone when nobody has used it for so long.
+    pub fn expires(mut self, idle: Duration) -> Queue {
+        self.expires = Some(idle);
+        self
+    }
+
+    /// The same with a limit on waiting.
+    pub fn message_ttl(mut self, waiting: Duration) -> Queue {
+        self.message_ttl = Some(waiting);
+        self
+    }
+
+    /// The same with a limit on its length.
+    pub fn max_length(mut self, messages: u32) -> Queue {
+        self.max_length = Some(messages);
+        self
+    }
+
+    /// The same with priorities from 0 to `highest`.
+    pub fn max_priority(mut self, highest: u8) -> Queue {
+        self.max_priority = Some(highest);
+        self
+    }
 }
 
 /// All that a program needs declared. Declaring it again changes nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Topology {
     /// Exchanges, declared first.
     pub exchanges: Vec<Exchange>,

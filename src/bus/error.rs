@@ -75,6 +75,26 @@ pub enum Error {
         /// What was going on.
         doing: String,
     },
+    /// This transport, or this kind of queue, cannot do that.
+    #[error("{what}: {why}")]
+    Unsupported {
+        /// Such as `queue "tasks"`.
+        what: String,
+        /// What it cannot do, and what can.
+        why: String,
+    },
+    /// A name that starts with `amq.` is the broker's own (403).
+    #[error("{what}: names that start with \"amq.\" are kept for the broker; choose another")]
+    Reserved {
+        /// Such as `queue "amq.mine"`.
+        what: String,
+    },
+    /// A body is not what its content type or encoding says, or unpacks to more than is allowed.
+    #[error("cannot read the body: {why}")]
+    Body {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file of an embedded bus does not work: disk full, read-only, written by a newer oat.
     #[error("the bus file {path}: {why}")]
     File {

@@ -2,6 +2,7 @@
 
 use super::{Error, amqp, local};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The header that counts the tries of a message that was given back with [`Delivery::retry`].
 pub const ATTEMPT: &str = "x-oat-attempt";
@@ -30,7 +31,7 @@ pub enum HeaderValue {
     Float(f64),
 }
 
-/// A message to be sent: a body and AMQP's properties. It is always persistent.
+/// A message to be sent: a body and AMQP's properties.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Message {
     /// The bytes.
@@ -51,6 +52,14 @@ pub struct Message {
     pub kind: Option<String>,
     /// The sending program.
     pub app_id: Option<String>,
+    /// When it was sent, in seconds since 1970.
+    pub timestamp: Option<u64>,
+    /// In queues with priorities, higher ones come first.
+    pub priority: Option<u8>,
+    /// How long it may wait in a queue before it is dead (whole milliseconds).
+    pub expiration: Option<Duration>,
+    /// Whether it may be lost with the broker. A file keeps it all the same.
+    pub transient: bool,
 }
 
 impl Message {
@@ -77,6 +86,18 @@ impl Message {
         self
     }
 
+    /// The same with a priority.
+    pub fn priority(mut self, priority: u8) -> Message {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// The same with an end to its waiting.
+    pub fn expires_after(mut self, waiting: Duration) -> Message {
+        self.expiration = Some(waiting);
+        self
+    }
+
     /// A header that holds text.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.headers.get(name) {
@@ -92,6 +113,21 @@ impl Message {
             _ => None,
         }
     }
+}
+
+/// A message as it lies in a queue, looked at and left there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// What was sent.
+    pub message: Message,
+    /// The exchange it came through.
+    pub exchange: String,
+    /// The routing key it came with.
+    pub routing_key: String,
+    /// Whether it has been delivered before (this look not counted).
+    pub redelivered: bool,
+    /// The how-manieth delivery its next one would have been, from 1.
+    pub attempt: u32,
 }
 
 /// A message received, to be settled exactly once. Dropping it gives it back to its queue.
@@ -160,6 +196,17 @@ impl Delivery {
         match receipt {
             Receipt::Amqp(receipt) => receipt.replace("", &queue, message).await,
             Receipt::Local(receipt) => receipt.replace("", &queue, message).await,
+        }
+    }
+
+    /// Not before `delay` is over: to the end of its queue then, with one attempt more on its count. Until then it is in
+    /// no consumer's way, and durable; RabbitMQ keeps it in a queue of its own, made for this delay.
+    pub async fn retry_after(self, delay: Duration) -> Result<(), Error> {
+        let Delivery { message, queue, attempt, receipt, .. } = self;
+        let message = counting(message, attempt.saturating_add(1));
+        match receipt {
+            Receipt::Amqp(receipt) => receipt.defer(&queue, message, delay).await,
+            Receipt::Local(receipt) => receipt.defer(&queue, message, delay).await,
         }
     }
 

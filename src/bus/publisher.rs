@@ -22,4 +22,13 @@ impl Publisher {
             Publisher::Local(publisher) => publisher.publish(exchange, key, message).await,
         }
     }
+
+    /// The same for what nobody needs to hear, an event for example. Tells whether any queue got it.
+    pub async fn announce(&self, exchange: &str, key: &str, message: Message) -> Result<bool, Error> {
+        match self.publish(exchange, key, message).await {
+            Ok(()) => Ok(true),
+            Err(Error::Unroutable { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }

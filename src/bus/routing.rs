@@ -7,6 +7,8 @@ pub fn matches(kind: ExchangeKind, pattern: &str, key: &str) -> bool {
     match kind {
         ExchangeKind::Direct => pattern == key,
         ExchangeKind::Fanout => true,
+        // It looks at headers, not at keys.
+        ExchangeKind::Headers => false,
         ExchangeKind::Topic => {
             let (pattern, key): (Vec<&str>, Vec<&str>) = (pattern.split('.').collect(), key.split('.').collect());
             topic(&pattern, &key)

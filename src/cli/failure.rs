@@ -119,7 +119,8 @@ fn bus_advice(error: &bus::Error) -> (u8, Vec<String>) {
             ]),
         ),
         Error::Missing { .. } | Error::Unroutable { .. } => (1, lines(["oat setup"])),
-        Error::NoDeadLetter { .. } | Error::File { .. } => (1, Vec::new()),
+        Error::Unsupported { .. } | Error::Reserved { .. } => (2, Vec::new()),
+        Error::NoDeadLetter { .. } | Error::Body { .. } | Error::File { .. } => (1, Vec::new()),
     }
 }
 

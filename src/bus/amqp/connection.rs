@@ -1,6 +1,6 @@
 //! The handle to RabbitMQ, and what stands behind it.
 
-use super::super::{Depth, Error, Options, Topology};
+use super::super::{Depth, Error, Options, Seen, Topology};
 use super::consumer::Consumer;
 use super::failure::Trouble;
 use super::link::{Link, Pauses, Role};
@@ -88,6 +88,31 @@ impl Connection {
         self.0.insist("looking at a queue", look).await
     }
 
+    /// Whether all of this is there.
+    pub async fn check(&self, _topology: &Topology) -> Result<(), Error> {
+        Err(unfinished())
+    }
+
+    /// The names of the queues declared here.
+    pub fn queues(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The first messages that wait in a queue.
+    pub async fn browse(&self, _queue: &str, _limit: usize, _spare: Option<u32>) -> Result<Vec<Seen>, Error> {
+        Err(unfinished())
+    }
+
+    /// Removes what waits.
+    pub async fn purge(&self, _queue: &str) -> Result<u64, Error> {
+        Err(unfinished())
+    }
+
+    /// Deletes a queue.
+    pub async fn delete_queue(&self, _queue: &str) -> Result<(), Error> {
+        Err(unfinished())
+    }
+
     /// Closes both connections. Other handles find them closed.
     pub async fn close(self) {
         self.0.plan.closing.cancel();
@@ -95,6 +120,10 @@ impl Connection {
         // Two goodbyes in parallel and a moment; whoever is late is cut when the runtime ends.
         let _ = timeout(GOODBYE * 2, self.0.tasks.wait()).await;
     }
+}
+
+fn unfinished() -> Error {
+    Error::Unsupported { what: "RabbitMQ".into(), why: "not written yet".into() }
 }
 
 /// The supervisor of a link. Whoever uses the link takes its end for that of the connection, which it is; but one by a

