@@ -116,6 +116,9 @@ pub struct Queue {
     /// Exchange and routing key for what is rejected, expired or came back too often; without it such messages are
     /// refused a settlement that would lose them: `reject` is then an error.
     pub dead_letter: Option<Binding>,
+    /// Keeps `dead_letter` from the broker, because others declare this queue without: only what is rejected here goes
+    /// there then.
+    pub dead_letter_untold: bool,
     /// How often a message may come back before it is dead: a limit of N means N + 1 deliveries.
     pub delivery_limit: Option<u32>,
     /// After how long without consumers and declarations the queue goes away (`x-expires`).
@@ -136,6 +139,7 @@ impl Queue {
             kind: QueueKind::Quorum,
             bindings: Vec::new(),
             dead_letter: None,
+            dead_letter_untold: false,
             delivery_limit: None,
             expires: None,
             message_ttl: None,
@@ -165,6 +169,12 @@ impl Queue {
     pub fn dead_letters_to(mut self, exchange: &str, key: &str) -> Queue {
         self.dead_letter = Some(Binding::new(exchange, key));
         self
+    }
+
+    /// The same, with an exchange for what is rejected here. The broker is not told, so that this may be a queue which
+    /// other programs declare without dead letters.
+    pub fn rejects_to(self, exchange: &str, key: &str) -> Queue {
+        Queue { dead_letter_untold: true, ..self.dead_letters_to(exchange, key) }
     }
 
     /// The same with a limit on returns.

@@ -182,7 +182,8 @@ impl Delivery {
     /// there a copy goes to the end of the queue, as with [`retry`](Self::retry), but with the same attempt. Only if the
     /// copy cannot be published promptly does the message itself go back, counted by those versions.
     pub async fn give_back(self) -> Result<(), Error> {
-        let Delivery { message, queue, attempt, receipt, .. } = self;
+        let Delivery { message, queue, exchange, routing_key, attempt, receipt, .. } = self;
+        let message = sent(message, exchange, routing_key);
         match receipt {
             Receipt::Amqp(receipt) => receipt.give_back(&queue, counting(message, attempt)).await,
             Receipt::Local(receipt) => receipt.give_back().await,
@@ -191,7 +192,8 @@ impl Delivery {
 
     /// Not now: to the end of its queue, with one attempt more on its count.
     pub async fn retry(self) -> Result<(), Error> {
-        let Delivery { message, queue, attempt, receipt, .. } = self;
+        let Delivery { message, queue, exchange, routing_key, attempt, receipt, .. } = self;
+        let message = sent(message, exchange, routing_key);
         let message = counting(message, attempt.saturating_add(1));
         match receipt {
             Receipt::Amqp(receipt) => receipt.replace("", &queue, message).await,
@@ -202,7 +204,8 @@ impl Delivery {
     /// Not before `delay` is over: to the end of its queue then, with one attempt more on its count. Until then it is in
     /// no consumer's way, and durable; RabbitMQ keeps it in a queue of its own, made for this delay.
     pub async fn retry_after(self, delay: Duration) -> Result<(), Error> {
-        let Delivery { message, queue, attempt, receipt, .. } = self;
+        let Delivery { message, queue, exchange, routing_key, attempt, receipt, .. } = self;
+        let message = sent(message, exchange, routing_key);
         let message = counting(message, attempt.saturating_add(1));
         match receipt {
             Receipt::Amqp(receipt) => receipt.defer(&queue, message, delay).await,
@@ -210,16 +213,26 @@ impl Delivery {
         }
     }
 
+    /// The same in another queue, at once if there is no delay: for a queue that cannot count, or that others read too.
+    pub async fn retry_in(mut self, queue: &str, delay: Duration) -> Result<(), Error> {
+        self.queue = queue.into();
+        if delay.is_zero() { self.retry().await } else { self.retry_after(delay).await }
+    }
+
+    /// The exchange and the routing key that it was sent with, however often it was moved since.
+    pub fn origin(&self) -> (&str, &str) {
+        let exchange = self.message.text(CAME_FROM).unwrap_or(&self.exchange);
+        (exchange, self.message.text(CAME_WITH).unwrap_or(&self.routing_key))
+    }
+
     /// Never: to the dead-letter exchange of its queue, with its body as it came and the reason in a header.
     /// It is acknowledged only when its copy is durable there. Of the reason the first thousand characters are kept, and
     /// foreign headers that no longer fit beside ours are left out: whatever came can be buried.
     pub async fn reject(self, reason: &str) -> Result<(), Error> {
         let Delivery { message, queue, exchange, routing_key, receipt, .. } = self;
-        let message = message
+        let message = sent(message, exchange, routing_key)
             .header(REASON, HeaderValue::Text(cut(reason)))
-            .header(DIED_IN, HeaderValue::Text(queue.clone()))
-            .header(CAME_FROM, HeaderValue::Text(exchange))
-            .header(CAME_WITH, HeaderValue::Text(routing_key));
+            .header(DIED_IN, HeaderValue::Text(queue.clone()));
         match receipt {
             Receipt::Amqp(receipt) => receipt.bury(&queue, message).await,
             Receipt::Local(receipt) => receipt.bury(&queue, message).await,
@@ -230,6 +243,14 @@ impl Delivery {
 /// The same message, whose next delivery will be this attempt.
 fn counting(message: Message, attempt: u32) -> Message {
     message.header(ATTEMPT, HeaderValue::Int(i64::from(attempt)))
+}
+
+/// The same message, which goes on through the default exchange, and with how it was sent in the first place.
+fn sent(mut message: Message, exchange: String, key: String) -> Message {
+    if message.text(CAME_FROM).is_none() || message.text(CAME_WITH).is_none() {
+        message = message.header(CAME_FROM, HeaderValue::Text(exchange)).header(CAME_WITH, HeaderValue::Text(key));
+    }
+    message
 }
 
 /// Text that fits into a header.

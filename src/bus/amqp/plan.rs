@@ -127,7 +127,7 @@ impl Plan {
         let text = |value: &str| AMQPValue::LongString(value.into());
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), text("quorum"));
-        if let Some(dead) = &queue.dead_letter {
+        if let Some(dead) = queue.dead_letter.as_ref().filter(|_| !queue.dead_letter_untold) {
             arguments.insert("x-dead-letter-exchange".into(), text(&dead.exchange));
             arguments.insert("x-dead-letter-routing-key".into(), text(&dead.key));
             arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
