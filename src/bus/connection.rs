@@ -1,6 +1,6 @@
 //! One handle to a bus, whatever carries it.
 
-use super::{Consumer, Error, Publisher, Seen, Topology, amqp, local};
+use super::{Consumer, Error, Publisher, Seen, Topology, amqp, limits, local};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +56,7 @@ impl Connection {
     ///
     /// The first connection is tried for `connect_timeout`; after that a lost one is rebuilt for as long as it takes.
     pub async fn open(url: &str, topology: Topology, options: Options) -> Result<Connection, Error> {
+        limits::check(&topology)?;
         match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("amqp" | "amqps") => Ok(Connection::Amqp(amqp::Connection::open(url, topology, options).await?)),
             Some("sqlite") => Ok(Connection::Local(local::Connection::open(url, topology, options).await?)),
@@ -81,6 +82,7 @@ impl Connection {
 
     /// Declares more; what exists already with the same properties is left alone.
     pub async fn declare(&self, topology: &Topology) -> Result<(), Error> {
+        limits::check(topology)?;
         match self {
             Connection::Amqp(connection) => connection.declare(topology).await,
             Connection::Local(connection) => connection.declare(topology).await,

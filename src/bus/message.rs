@@ -115,6 +115,38 @@ impl Message {
     }
 }
 
+/// How a message died once: rejected, expired, come back too often, or too much for its queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// The queue in which it died.
+    pub queue: String,
+    /// Why, in the words of whoever buried it: `rejected`, `expired`, `maxlen`, `delivery_limit`, or a reason of ours.
+    pub reason: String,
+    /// The exchange through which it had come.
+    pub exchange: String,
+    /// The routing keys it had; more than one if its sender gave it copies.
+    pub routing_keys: Vec<String>,
+    /// How often it died so there.
+    pub count: u64,
+    /// When it first did, in seconds since 1970, if anybody noted that.
+    pub time: Option<u64>,
+}
+
+impl Death {
+    /// What [`Delivery::reject`] wrote, or the embedded bus.
+    pub(super) fn told(message: &Message) -> Option<Death> {
+        let text = |name| message.text(name).unwrap_or_default().to_owned();
+        Some(Death {
+            queue: message.text(DIED_IN)?.into(),
+            reason: text(REASON),
+            exchange: text(CAME_FROM),
+            routing_keys: message.text(CAME_WITH).map(str::to_owned).into_iter().collect(),
+            count: 1,
+            time: None,
+        })
+    }
+}
+
 /// A message as it lies in a queue, looked at and left there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
@@ -128,6 +160,8 @@ pub struct Seen {
     pub redelivered: bool,
     /// The how-manieth delivery its next one would have been, from 1.
     pub attempt: u32,
+    /// Its deaths, the latest first. What waited for a [`Delivery::retry_after`] has not died.
+    pub deaths: Vec<Death>,
 }
 
 /// A message received, to be settled exactly once. Dropping it gives it back to its queue.
@@ -145,6 +179,8 @@ pub struct Delivery {
     pub redelivered: bool,
     /// The how-manieth delivery this is, from 1: retries and returns both count.
     pub attempt: u32,
+    /// Its deaths, the latest first. What waited for a [`retry_after`](Self::retry_after) has not died.
+    pub deaths: Vec<Death>,
     pub(super) receipt: Receipt,
 }
 
@@ -202,11 +238,13 @@ impl Delivery {
     }
 
     /// Not before `delay` is over: to the end of its queue then, with one attempt more on its count. Until then it is in
-    /// no consumer's way, and durable; RabbitMQ keeps it in a queue of its own, made for this delay.
+    /// no consumer's way, and durable; an expiration that its sender gave it no longer counts. RabbitMQ keeps it in a queue
+    /// of its own, made for this delay, which is rounded up to one of ten steps a decade (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5,
+    /// 6.4, 8 and so on).
     pub async fn retry_after(self, delay: Duration) -> Result<(), Error> {
         let Delivery { message, queue, exchange, routing_key, attempt, receipt, .. } = self;
-        let message = sent(message, exchange, routing_key);
-        let message = counting(message, attempt.saturating_add(1));
+        let message = counting(sent(message, exchange, routing_key), attempt.saturating_add(1));
+        let message = Message { expiration: None, ..message };
         match receipt {
             Receipt::Amqp(receipt) => receipt.defer(&queue, message, delay).await,
             Receipt::Local(receipt) => receipt.defer(&queue, message, delay).await,
@@ -227,10 +265,10 @@ impl Delivery {
 
     /// Never: to the dead-letter exchange of its queue, with its body as it came and the reason in a header.
     /// It is acknowledged only when its copy is durable there. Of the reason the first thousand characters are kept, and
-    /// foreign headers that no longer fit beside ours are left out: whatever came can be buried.
+    /// foreign headers that no longer fit beside ours are left out: whatever came can be buried. The dead do not expire.
     pub async fn reject(self, reason: &str) -> Result<(), Error> {
         let Delivery { message, queue, exchange, routing_key, receipt, .. } = self;
-        let message = sent(message, exchange, routing_key)
+        let message = Message { expiration: None, ..sent(message, exchange, routing_key) }
             .header(REASON, HeaderValue::Text(cut(reason)))
             .header(DIED_IN, HeaderValue::Text(queue.clone()));
         match receipt {

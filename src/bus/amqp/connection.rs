@@ -1,16 +1,15 @@
 //! The handle to RabbitMQ, and what stands behind it.
 
-use super::super::{Depth, Error, Options, Seen, Topology};
+use super::super::{Depth, Error, Options, QueueKind, Seen, Topology};
 use super::consumer::Consumer;
 use super::failure::Trouble;
 use super::link::{Link, Pauses, Role};
 use super::plan::Plan;
 use super::publisher::{IN_FLIGHT, Publisher};
 use super::session::Session;
-use super::{ANSWER, GOODBYE, mask};
+use super::waiting::WaitingRooms;
+use super::{ANSWER, GOODBYE, looking, mask};
 use futures_util::FutureExt;
-use lapin::options::QueueDeclareOptions;
-use lapin::types::FieldTable;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +31,7 @@ pub(super) struct Bus {
     pub slots: Semaphore,
     pub options: Options,
     pub tasks: TaskTracker,
+    pub waiting: WaitingRooms,
     engine: Option<Engine>,
 }
 
@@ -55,7 +55,8 @@ impl Connection {
         let (publishing, supervisor) = Link::new(plan.clone(), Role::Publishing, publishing);
         tasks.spawn_on(loud(Role::Publishing, supervisor), &plan.runtime);
         let slots = Semaphore::new(IN_FLIGHT);
-        Ok(Connection(Arc::new(Bus { plan, publishing, consuming, slots, options, tasks, engine: Some(engine) })))
+        let (waiting, engine) = (WaitingRooms::default(), Some(engine));
+        Ok(Connection(Arc::new(Bus { plan, publishing, consuming, slots, options, tasks, waiting, engine })))
     }
 
     /// A publisher.
@@ -70,11 +71,7 @@ impl Connection {
 
     /// Declares more, now and after every reconnection.
     pub async fn declare(&self, topology: &Topology) -> Result<(), Error> {
-        let declare = |session: Arc<Session>| {
-            let (plan, topology) = (self.0.plan.clone(), topology.clone());
-            async move { plan.declare(&session, &topology).await }
-        };
-        self.0.insist("declaring", declare).await?;
+        self.0.declare(topology).await?;
         self.0.plan.remember(topology);
         Ok(())
     }
@@ -83,19 +80,23 @@ impl Connection {
     pub async fn depth(&self, queue: &str) -> Result<Depth, Error> {
         let look = |session: Arc<Session>| {
             let (plan, queue) = (self.0.plan.clone(), queue.to_owned());
-            async move { look(&plan, &session, &queue).await }
+            async move { looking::depth(&plan, &session, &queue).await }
         };
         self.0.insist("looking at a queue", look).await
     }
 
     /// Whether all of this is there.
-    pub async fn check(&self, _topology: &Topology) -> Result<(), Error> {
-        Err(unfinished())
+    pub async fn check(&self, topology: &Topology) -> Result<(), Error> {
+        let look = |session: Arc<Session>| {
+            let (plan, topology) = (self.0.plan.clone(), topology.clone());
+            async move { looking::check(&plan, &session, &topology).await }
+        };
+        self.0.insist("checking what is there", look).await
     }
 
     /// The names of the queues declared here.
     pub fn queues(&self) -> Vec<String> {
-        Vec::new()
+        self.0.plan.topology().queues.into_iter().map(|queue| queue.name).collect()
     }
 
     /// The first messages that wait in a queue.
@@ -104,13 +105,26 @@ impl Connection {
     }
 
     /// Removes what waits.
-    pub async fn purge(&self, _queue: &str) -> Result<u64, Error> {
-        Err(unfinished())
+    pub async fn purge(&self, queue: &str) -> Result<u64, Error> {
+        let purge = |session: Arc<Session>| {
+            let (plan, queue) = (self.0.plan.clone(), queue.to_owned());
+            async move { looking::purge(&plan, &session, &queue).await }
+        };
+        self.0.insist("emptying a queue", purge).await
     }
 
-    /// Deletes a queue.
-    pub async fn delete_queue(&self, _queue: &str) -> Result<(), Error> {
-        Err(unfinished())
+    /// Deletes a queue, and declares it no more: whoever consumes or misses it must not bring it back meanwhile.
+    pub async fn delete_queue(&self, queue: &str) -> Result<(), Error> {
+        let known = self.0.plan.forget(queue);
+        let delete = |session: Arc<Session>| {
+            let (plan, queue) = (self.0.plan.clone(), queue.to_owned());
+            async move { looking::delete(&plan, &session, &queue).await }
+        };
+        let deleted = self.0.insist("deleting a queue", delete).await;
+        if let (Err(_), Some(known)) = (&deleted, known) {
+            self.0.plan.remember(&Topology { exchanges: vec![], queues: vec![known] });
+        }
+        deleted
     }
 
     /// Closes both connections. Other handles find them closed.
@@ -132,16 +146,6 @@ async fn loud(role: Role, supervisor: impl Future<Output = ()>) {
     if AssertUnwindSafe(supervisor).catch_unwind().await.is_err() {
         tracing::error!(%role, "the supervisor of a broker connection panicked; this program must be started again");
     }
-}
-
-async fn look(plan: &Plan, session: &Session, queue: &str) -> Result<Depth, Trouble> {
-    let name = plan.name(queue)?;
-    let what = format!("queue {queue:?}");
-    let channel = session.channel().await.map_err(|failure| failure.about(&what, &plan.shown))?;
-    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-    let seen = session.ask(channel.queue_declare(name, passive, FieldTable::default())).await;
-    let seen = seen.map_err(|failure| failure.about(&what, &plan.shown))?;
-    Ok(Depth { ready: seen.message_count().into(), unacked: None, consumers: seen.consumer_count().into() })
 }
 
 /// The first session of a link: until `deadline` unless waiting cannot help.
@@ -174,6 +178,15 @@ pub(super) fn lost(doing: &str) -> Error {
 }
 
 impl Bus {
+    /// Declares, and does not remember it.
+    pub async fn declare(&self, topology: &Topology) -> Result<(), Error> {
+        let declare = |session: Arc<Session>| {
+            let (plan, topology) = (self.plan.clone(), topology.clone());
+            async move { plan.declare(&session, &topology).await }
+        };
+        self.insist("declaring", declare).await
+    }
+
     /// Asks on the consuming connection, which no alarm stops, until there is an answer that will not change.
     pub async fn insist<T, F: Future<Output = Result<T, Trouble>>>(
         &self,
@@ -196,6 +209,16 @@ impl Bus {
         };
         let answer = timeout(limit, asking).await;
         answer.unwrap_or(Err(last))
+    }
+
+    /// Declares anew what only the consuming session can, if there is any.
+    pub async fn restore_exclusive(&self) -> Result<(), Error> {
+        let mut topology = self.plan.topology();
+        topology.queues.retain(|queue| queue.kind == QueueKind::Exclusive);
+        match topology.queues.is_empty() {
+            true => Ok(()),
+            false => self.declare(&topology).await,
+        }
     }
 
     /// Runs `work` to its end even if the caller loses interest halfway.

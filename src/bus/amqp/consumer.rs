@@ -4,7 +4,7 @@
 use super::super::message::Receipt as AnyReceipt;
 use super::super::{Delivery, Error};
 use super::connection::Bus;
-use super::convert::message;
+use super::convert::arrived;
 use super::failure::{Failure, Trouble};
 use super::link::{Link, Pauses};
 use super::plan::Plan;
@@ -79,14 +79,15 @@ impl Consumer {
 
     fn hand_out(&self, delivery: lapin::message::Delivery, lease: Arc<Lease>) -> Delivery {
         let receipt = AnyReceipt::Amqp(Receipt::new(delivery.acker, lease, self.bus.clone()));
-        let (message, attempt) = message(&delivery.properties, delivery.data);
+        let arrived = arrived(&delivery.properties, delivery.data, delivery.redelivered);
         Delivery {
-            message,
+            message: arrived.message,
             queue: self.queue.clone(),
             exchange: delivery.exchange.to_string(),
             routing_key: delivery.routing_key.to_string(),
             redelivered: delivery.redelivered,
-            attempt,
+            attempt: arrived.attempt,
+            deaths: arrived.deaths,
             receipt,
         }
     }

@@ -1,19 +1,24 @@
 //! Messages as AMQP has them: properties and headers, both ways.
 
-use super::super::message::{ATTEMPT, CAME_FROM, CAME_WITH, DIED_IN, HeaderValue, Message, REASON, cut};
+use super::super::message::{ATTEMPT, CAME_FROM, CAME_WITH, DIED_IN, Death, HeaderValue, Message, REASON, cut};
+use super::deaths::{self, DEATHS};
 use chrono::DateTime;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How often a quorum queue has delivered a message before.
-const DELIVERY_COUNT: &str = "x-delivery-count";
-/// What the broker writes and alone can read again: it has no place in a copy.
-const BROKERS_OWN: [&str; 2] = [DELIVERY_COUNT, "x-death"];
+pub(super) const DELIVERY_COUNT: &str = "x-delivery-count";
+/// What the broker writes and alone can read again: it has no place in a copy. The first death would never be replaced.
+const BROKERS_OWN: [&str; 5] =
+    [DELIVERY_COUNT, DEATHS, "x-first-death-reason", "x-first-death-queue", "x-first-death-exchange"];
 /// What we write ourselves, and never give up.
 const OURS: [&str; 5] = [ATTEMPT, REASON, DIED_IN, CAME_FROM, CAME_WITH];
 /// Properties travel in one frame, and RabbitMQ's frames hold 128 KiB.
 const MOST_PROPERTIES: usize = 100_000;
+const TRANSIENT: u8 = 1;
 const PERSISTENT: u8 = 2;
 
 /// AMQP's short strings end at 255 bytes; lapin panics beyond.
@@ -24,7 +29,8 @@ pub(super) fn short(text: &str) -> Result<ShortString, String> {
 /// A message's properties; refuses what no frame can hold.
 pub(super) fn properties(message: &Message) -> Result<BasicProperties, String> {
     let headers = headers(message)?;
-    let mut properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
+    let mode = if message.transient { TRANSIENT } else { PERSISTENT };
+    let mut properties = BasicProperties::default().with_delivery_mode(mode).with_headers(headers);
     if let Some(value) = &message.content_type {
         properties = properties.with_content_type(short(value)?);
     }
@@ -46,7 +52,24 @@ pub(super) fn properties(message: &Message) -> Result<BasicProperties, String> {
     if let Some(value) = &message.app_id {
         properties = properties.with_app_id(short(value)?);
     }
+    if let Some(seconds) = message.timestamp {
+        properties = properties.with_timestamp(seconds);
+    }
+    if let Some(priority) = message.priority {
+        properties = properties.with_priority(priority);
+    }
+    if let Some(waiting) = message.expiration {
+        properties = properties.with_expiration(milliseconds(waiting)?.into());
+    }
     Ok(properties)
+}
+
+/// An expiration is text on the wire. RabbitMQ's timers end at 32 bits.
+fn milliseconds(waiting: Duration) -> Result<String, String> {
+    let whole = u32::try_from(waiting.as_millis());
+    whole
+        .map(|count| count.to_string())
+        .map_err(|_| format!("an expiration of {waiting:?}, where 49 days are the most"))
 }
 
 fn headers(message: &Message) -> Result<FieldTable, String> {
@@ -76,7 +99,7 @@ pub(super) fn fitting(mut message: Message) -> Message {
     message
 }
 
-fn outgoing(value: &HeaderValue) -> AMQPValue {
+pub(super) fn outgoing(value: &HeaderValue) -> AMQPValue {
     match value {
         HeaderValue::Text(text) => AMQPValue::LongString(text.as_str().into()),
         HeaderValue::Int(number) => AMQPValue::LongLongInt(*number),
@@ -85,8 +108,18 @@ fn outgoing(value: &HeaderValue) -> AMQPValue {
     }
 }
 
-/// A message as it was sent, and the how-manieth delivery of it this is.
-pub(super) fn message(properties: &BasicProperties, body: Vec<u8>) -> (Message, u32) {
+/// A message as it arrived.
+pub(super) struct Arrived {
+    /// What was sent, with the epitaph of its latest death in our headers.
+    pub message: Message,
+    /// The how-manieth delivery this is.
+    pub attempt: u32,
+    /// The latest first.
+    pub deaths: Vec<Death>,
+}
+
+/// Reads what came. A classic queue counts no returns, but tells that there was one.
+pub(super) fn arrived(properties: &BasicProperties, body: Vec<u8>, redelivered: bool) -> Arrived {
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let mut message = Message {
         body,
@@ -97,33 +130,46 @@ pub(super) fn message(properties: &BasicProperties, body: Vec<u8>) -> (Message, 
         reply_to: text(properties.reply_to()),
         kind: text(properties.kind()),
         app_id: text(properties.app_id()),
-        ..Message::default()
+        timestamp: *properties.timestamp(),
+        priority: *properties.priority(),
+        expiration: text(properties.expiration()).and_then(|count| count.parse().ok()).map(Duration::from_millis),
+        transient: *properties.delivery_mode() != Some(PERSISTENT),
+        headers: BTreeMap::new(),
     };
+    let mut deaths = Vec::new();
     if let Some(table) = properties.headers() {
-        message.headers = table.inner().iter().map(|(name, value)| (name.to_string(), incoming(value))).collect();
+        deaths = deaths::read(table);
+        let ordinary = table.inner().iter().filter(|(name, _)| !BROKERS_OWN.contains(&name.as_str()));
+        message.headers = ordinary.map(|(name, value)| (name.to_string(), incoming(value))).collect();
     }
-    epitaph(&mut message);
-    let returns = message.int(DELIVERY_COUNT).unwrap_or(0).max(0);
+    let known = returns(properties);
+    let returns = known.unwrap_or(i64::from(redelivered));
     let first = message.int(ATTEMPT).unwrap_or(1).max(1);
-    message.headers.remove(DELIVERY_COUNT);
-    (message, u32::try_from(first.saturating_add(returns)).unwrap_or(u32::MAX))
+    // Ours come before what the broker wrote since: it does not know them.
+    match Death::told(&message) {
+        Some(told) => deaths.push(told),
+        None => deaths.first().into_iter().for_each(|latest| epitaph(&mut message, latest)),
+    }
+    Arrived { message, attempt: u32::try_from(first.saturating_add(returns)).unwrap_or(u32::MAX), deaths }
 }
 
-/// A message that the broker buried, having come back too often, tells of it in our headers like one that was rejected.
-fn epitaph(message: &mut Message) {
-    let names =
-        [("x-first-death-reason", REASON), ("x-first-death-queue", DIED_IN), ("x-first-death-exchange", CAME_FROM)];
-    if message.text(REASON).is_some() || message.text(names[0].0).is_none() {
-        return;
-    }
-    for (brokers, ours) in names {
-        if let Some(value) = message.headers.get(brokers).cloned() {
-            message.headers.insert(ours.into(), value);
-        }
-    }
-    let deaths: Value = message.text("x-death").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    if let Some(key) = deaths.pointer("/0/routing-keys/0").and_then(Value::as_str) {
-        message.headers.insert(CAME_WITH.into(), HeaderValue::Text(key.into()));
+/// How often a quorum queue has delivered it before. Other queues do not count.
+pub(super) fn returns(properties: &BasicProperties) -> Option<i64> {
+    let count = properties.headers().as_ref()?.inner().get(DELIVERY_COUNT)?;
+    readable(count).as_i64().map(|count| count.max(0))
+}
+
+/// A message that the broker buried tells of it in our headers, like one that was rejected. Where it came from in the
+/// first place it may know already.
+fn epitaph(message: &mut Message, death: &Death) {
+    let mut note = |name: &str, value: &str| {
+        message.headers.entry(name.into()).or_insert_with(|| HeaderValue::Text(value.into()));
+    };
+    note(REASON, &death.reason);
+    note(DIED_IN, &death.queue);
+    note(CAME_FROM, &death.exchange);
+    if let Some(key) = death.routing_keys.first() {
+        note(CAME_WITH, key);
     }
 }
 
@@ -182,8 +228,12 @@ mod tests {
             correlation_id: Some("c".into()),
             reply_to: Some("answers".into()),
             app_id: Some("oat".into()),
+            timestamp: Some(1 << 40),
+            transient: true,
             ..Message::new("text/plain", b"body".to_vec())
         }
+        .priority(7)
+        .expires_after(Duration::from_millis(1500))
         .id("m")
         .kind("task")
         .header("text", HeaderValue::Text("grüezi".into()))
@@ -195,8 +245,8 @@ mod tests {
     #[test]
     fn a_message_comes_back_as_it_was_sent() {
         let sent = full();
-        let (received, attempt) = message(&properties(&sent).unwrap(), sent.body.clone());
-        assert_eq!((received, attempt), (sent, 1));
+        let received = arrived(&properties(&sent).unwrap(), sent.body.clone(), false);
+        assert_eq!((received.message, received.attempt, received.deaths), (sent, 1, vec![]));
     }
 
     #[test]
@@ -204,8 +254,38 @@ mod tests {
         let mut table = FieldTable::default();
         table.insert(DELIVERY_COUNT.into(), AMQPValue::LongInt(2));
         table.insert(ATTEMPT.into(), AMQPValue::LongLongInt(4));
-        let (message, attempt) = message(&BasicProperties::default().with_headers(table), Vec::new());
-        assert_eq!((attempt, message.int(ATTEMPT), message.int(DELIVERY_COUNT)), (6, Some(4), None));
+        let counted = arrived(&BasicProperties::default().with_headers(table), Vec::new(), true);
+        assert_eq!((counted.attempt, counted.message.int(ATTEMPT)), (6, Some(4)));
+        assert_eq!(counted.message.int(DELIVERY_COUNT), None);
+        assert_eq!(arrived(&BasicProperties::default(), Vec::new(), true).attempt, 2, "a classic queue tells of one");
+    }
+
+    #[test]
+    fn the_latest_death_is_told_in_our_headers_and_all_of_them_beside() {
+        let entry = |queue: &str, reason: &str| {
+            let mut entry = FieldTable::default();
+            for (name, value) in [("queue", queue), ("reason", reason), ("exchange", "in")] {
+                entry.insert(name.into(), AMQPValue::LongString(value.into()));
+            }
+            let keys = FieldArray::from(vec![AMQPValue::LongString("key".into())]);
+            entry.insert("routing-keys".into(), AMQPValue::FieldArray(keys));
+            entry.insert("count".into(), AMQPValue::LongLongInt(3));
+            entry.insert("time".into(), AMQPValue::Timestamp(7));
+            AMQPValue::FieldTable(entry)
+        };
+        let entries =
+            vec![entry("work.retry-after-100ms", "expired"), entry("work", "rejected"), entry("old", "maxlen")];
+        let mut table = FieldTable::default();
+        table.insert(DEATHS.into(), AMQPValue::FieldArray(FieldArray::from(entries)));
+        table.insert("x-first-death-reason".into(), AMQPValue::LongString("maxlen".into()));
+        let buried = arrived(&BasicProperties::default().with_headers(table), Vec::new(), false);
+        let queues: Vec<_> = buried.deaths.iter().map(|death| death.queue.as_str()).collect();
+        assert_eq!(queues, ["work", "old"]);
+        let latest = &buried.deaths[0];
+        assert_eq!((latest.count, latest.time, latest.routing_keys.as_slice()), (3, Some(7), &["key".to_owned()][..]));
+        let told = [REASON, DIED_IN, CAME_FROM, CAME_WITH].map(|name| buried.message.text(name).unwrap());
+        assert_eq!(told, ["rejected", "work", "in", "key"]);
+        assert_eq!(buried.message.headers.len(), 4, "what only the broker can read is not among them");
     }
 
     #[test]
@@ -221,6 +301,7 @@ mod tests {
     #[test]
     fn what_no_frame_can_hold_is_refused() {
         let long = "x".repeat(300);
+        assert!(properties(&full().expires_after(Duration::from_secs(50 * 86_400))).is_err());
         assert!(properties(&full().id(long.clone())).is_err());
         assert!(properties(&full().header(&long, HeaderValue::Bool(true))).is_err());
         assert!(properties(&full().header("big", HeaderValue::Text("x".repeat(200_000)))).is_err());

@@ -3,6 +3,9 @@
 use super::super::Error;
 use lapin::ErrorKind;
 
+/// What the broker says at greater length of a queue that is exclusive, or that we call so and it is not.
+const LOCKED: &str = "it is exclusive to another connection, or it is not exclusive and was declared so";
+
 /// Why a call to the broker has no result.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -58,11 +61,13 @@ impl Failure {
         };
         let what = what.to_owned();
         match code {
+            403 if text.contains("reserved prefix") => Trouble::lasting(Error::Reserved { what }),
             403 => Trouble::lasting(Error::Refused { url: url.into(), why: text }),
             // A quorum queue that is just being started is announced in these words.
             404 if text.contains("process is") => Trouble::passing(Error::Unreachable { url: url.into(), why: text }),
             404 => Trouble::lasting(Error::Missing { what }),
-            405 | 406 => Trouble::lasting(Error::Conflict { what, why: bare(&text) }),
+            405 => Trouble::lasting(Error::Conflict { what, why: LOCKED.into() }),
+            406 => Trouble::lasting(Error::Conflict { what, why: difference(&text).unwrap_or_else(|| bare(&text)) }),
             _ => Trouble::passing(Error::Unreachable { url: url.into(), why: text }),
         }
     }
@@ -112,4 +117,52 @@ fn explained(text: &str) -> String {
 /// The broker's words without the name of the code in front.
 fn bare(text: &str) -> String {
     text.split_once(" - ").map_or(text, |(_, words)| words).into()
+}
+
+/// Which property differs, and how, out of `inequivalent arg 'x-…' for queue '…' in vhost '…': received … but current is …`,
+/// where a value is `'5'`, `the value '5' of type 'long'`, or `none`.
+fn difference(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("inequivalent arg '")?;
+    let (name, rest) = rest.split_once('\'')?;
+    // The names of queue and vhost may hold anything, so from behind.
+    let (rest, there) = rest.rsplit_once(" but current is ")?;
+    let (_, here) = rest.rsplit_once(": received ")?;
+    Some(format!("its {name} is {}, and here it is declared as {}", value(there), value(here)))
+}
+
+fn value(words: &str) -> &str {
+    words.split('\'').nth(1).unwrap_or(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_names_the_property_and_both_values() {
+        let table = [
+            ("'x-message-ttl' for queue 'q' in vhost '/': received '6' but current is '5'", "x-message-ttl is 5", "6"),
+            (
+                "'x-queue-type' for queue 'q' in vhost '/': received none but current is the value 'quorum' of type 'longstr'",
+                "x-queue-type is quorum",
+                "none",
+            ),
+            (
+                "'x-dead-letter-exchange' for queue ': received ' in vhost '/': received the value 'ab' of type 'longstr' \
+                 but current is none",
+                "x-dead-letter-exchange is none",
+                "ab",
+            ),
+            (
+                "'type' for exchange 'e' in vhost '/': received 'direct' but current is 'topic'",
+                "type is topic",
+                "direct",
+            ),
+        ];
+        for (words, there, here) in table {
+            let told = difference(&format!("PRECONDITION_FAILED - inequivalent arg {words}")).unwrap();
+            assert_eq!(told, format!("its {there}, and here it is declared as {here}"));
+        }
+        assert_eq!(difference("PRECONDITION_FAILED - something else"), None);
+    }
 }

@@ -8,11 +8,14 @@
 //! lapin's own recovery is not used: it doubles bindings and leaves dead channels behind. Nothing awaits lapin
 //! without a time-out or an eye on the session: some of its futures never end when the connection does.
 
+mod arguments;
 mod connection;
 mod consumer;
 mod convert;
+mod deaths;
 mod failure;
 mod link;
+mod looking;
 mod news;
 mod plan;
 mod publisher;
@@ -20,6 +23,7 @@ mod receipt;
 mod session;
 mod socket;
 mod url;
+mod waiting;
 
 pub use connection::Connection;
 pub use consumer::Consumer;

@@ -1,15 +1,16 @@
 //! What every session of a connection is built from: where to, who we are, and what has to be declared there.
 
-use super::super::{Error, Options, Queue, Topology, matches};
+use super::super::{Error, Options, Queue, QueueKind, Topology, matches};
+use super::arguments;
 use super::convert::short;
 use super::failure::Trouble;
 use super::link::Role;
 use super::news::News;
 use super::session::Session;
 use super::{socket, url};
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions};
 use lapin::tcp::RustlsConnector;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{FieldTable, ShortString};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, ExchangeKind};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -84,7 +85,7 @@ impl Plan {
         self.restore(session).await
     }
 
-    /// Declares `topology`.
+    /// Declares `topology`. What is exclusive belongs to the session that consumes it.
     pub async fn declare(&self, session: &Session, topology: &Topology) -> Result<(), Trouble> {
         let _turn = self.declaring.lock().await;
         if topology.exchanges.is_empty() && topology.queues.is_empty() {
@@ -93,12 +94,13 @@ impl Plan {
         let channel = session.channel().await.map_err(|failure| failure.about("a channel", &self.shown))?;
         for exchange in topology.exchanges.iter().filter(|exchange| !exchange.name.is_empty()) {
             let kind = ExchangeKind::Custom(exchange.kind.name().into());
-            let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
-            let declared = channel.exchange_declare(self.name(&exchange.name)?, kind, durable, FieldTable::default());
+            let options = ExchangeDeclareOptions { durable: exchange.durable, ..Default::default() };
+            let declared = channel.exchange_declare(self.name(&exchange.name)?, kind, options, FieldTable::default());
             let what = format!("exchange {:?}", exchange.name);
             session.ask(declared).await.map_err(|failure| failure.about(&what, &self.shown))?;
         }
-        for queue in &topology.queues {
+        let mine = |queue: &&Queue| queue.kind != QueueKind::Exclusive || session.role == Role::Consuming;
+        for queue in topology.queues.iter().filter(mine) {
             self.declare_queue(session, &channel, queue).await?;
         }
         // Dropping the channel closes it.
@@ -107,41 +109,26 @@ impl Plan {
 
     async fn declare_queue(&self, session: &Session, channel: &Channel, queue: &Queue) -> Result<(), Trouble> {
         let name = self.name(&queue.name)?;
-        let durable = QueueDeclareOptions { durable: true, ..Default::default() };
         let what = format!("queue {:?}", queue.name);
-        let declared = channel.queue_declare(name.clone(), durable, self.arguments(queue)?);
+        let declared = channel.queue_declare(name.clone(), arguments::options(queue.kind), arguments::of_queue(queue));
         session.ask(declared).await.map_err(|failure| failure.about(&what, &self.shown))?;
         for binding in queue.bindings.iter().filter(|binding| !binding.exchange.is_empty()) {
             let (exchange, key) = (self.name(&binding.exchange)?, self.name(&binding.key)?);
-            let bound =
-                channel.queue_bind(name.clone(), exchange, key, QueueBindOptions::default(), FieldTable::default());
+            let arguments = arguments::of_binding(binding).map_err(|why| self.impossible(why))?;
+            let bound = channel.queue_bind(name.clone(), exchange, key, QueueBindOptions::default(), arguments);
             let what = format!("exchange {:?}", binding.exchange);
             session.ask(bound).await.map_err(|failure| failure.about(&what, &self.shown))?;
         }
         Ok(())
     }
 
-    /// At-least-once dead-lettering needs `reject-publish`; a limit of -1 means "none" on one version of RabbitMQ and
-    /// "dead at the first return" on another, so no limit is no argument.
-    fn arguments(&self, queue: &Queue) -> Result<FieldTable, Trouble> {
-        let text = |value: &str| AMQPValue::LongString(value.into());
-        let mut arguments = FieldTable::default();
-        arguments.insert("x-queue-type".into(), text("quorum"));
-        if let Some(dead) = queue.dead_letter.as_ref().filter(|_| !queue.dead_letter_untold) {
-            arguments.insert("x-dead-letter-exchange".into(), text(&dead.exchange));
-            arguments.insert("x-dead-letter-routing-key".into(), text(&dead.key));
-            arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
-            arguments.insert("x-overflow".into(), text("reject-publish"));
-        }
-        if let Some(limit) = queue.delivery_limit {
-            arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(i64::from(limit)));
-        }
-        Ok(arguments)
-    }
-
     /// A name as AMQP takes it.
     pub fn name(&self, name: &str) -> Result<ShortString, Trouble> {
-        short(name).map_err(|why| Trouble::lasting(Error::Refused { url: self.shown.clone(), why }))
+        short(name).map_err(|why| self.impossible(why))
+    }
+
+    fn impossible(&self, why: String) -> Trouble {
+        Trouble::lasting(Error::Refused { url: self.shown.clone(), why })
     }
 
     /// Remembers what was declared, to be declared again after every reconnection.
@@ -157,8 +144,15 @@ impl Plan {
         }
     }
 
+    /// Declares this queue no more; returns what was known of it.
+    pub fn forget(&self, name: &str) -> Option<Queue> {
+        let mut topology = self.topology.write().unwrap_or_else(PoisonError::into_inner);
+        let place = topology.queues.iter().position(|queue| queue.name == name)?;
+        Some(topology.queues.remove(place))
+    }
+
     /// All that this connection declares.
-    fn topology(&self) -> Topology {
+    pub fn topology(&self) -> Topology {
         self.topology.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

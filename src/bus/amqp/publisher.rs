@@ -75,6 +75,7 @@ impl Bus {
             }
             restored = true;
             self.plan.replant(&session).await.map_err(|trouble| trouble.error)?;
+            self.restore_exclusive().await?;
         }
     }
 }

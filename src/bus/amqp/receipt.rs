@@ -63,8 +63,9 @@ impl Receipt {
     }
 
     /// The same, to the end of `queue` when `delay` is over.
-    pub async fn defer(self, queue: &str, message: Message, _delay: Duration) -> Result<(), Error> {
-        self.replace("", queue, message).await
+    pub async fn defer(self, queue: &str, message: Message, delay: Duration) -> Result<(), Error> {
+        let (bus, queue) = (self.bus.clone(), queue.to_owned());
+        bus.finish(MOVING, async move { self.wait(&queue, message, delay).await }).await
     }
 
     /// The same, to where `queue` sends its dead.
@@ -100,7 +101,19 @@ impl Receipt {
 
     async fn give_way(self, exchange: &str, key: &str, message: Message) -> Result<(), Error> {
         self.living(MOVING)?;
-        match Publisher::new(self.bus.clone()).publish(exchange, key, message).await {
+        let published = Publisher::new(self.bus.clone()).publish(exchange, key, message).await;
+        self.after(published).await
+    }
+
+    async fn wait(self, queue: &str, message: Message, delay: Duration) -> Result<(), Error> {
+        self.living(MOVING)?;
+        let waiting = self.bus.keep_waiting(queue, message, delay).await;
+        self.after(waiting).await
+    }
+
+    /// Gone if its copy is safe, and otherwise back.
+    async fn after(self, copied: Result<(), Error>) -> Result<(), Error> {
+        match copied {
             Ok(()) => self.ack().await,
             Err(error) => {
                 self.go_back().await.ok();

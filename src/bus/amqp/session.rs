@@ -19,6 +19,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// One AMQP connection.
 pub(super) struct Session {
+    pub role: Role,
     connection: lapin::Connection,
     cutter: Cutter,
     broken: CancellationToken,
@@ -40,7 +41,7 @@ impl Session {
         };
         let connecting = lapin::Connection::connector(plan.uri.clone(), runtime, connect, properties);
         match timeout(limit, connecting).await {
-            Ok(Ok(connection)) => Ok(Session::new(connection, cutter)),
+            Ok(Ok(connection)) => Ok(Session::new(role, connection, cutter)),
             Ok(Err(error)) => {
                 cutter.cut();
                 Err(Trouble::connecting(&error, &plan.shown))
@@ -52,8 +53,15 @@ impl Session {
         }
     }
 
-    fn new(connection: lapin::Connection, cutter: Cutter) -> Session {
-        Session { connection, cutter, broken: CancellationToken::new(), why: OnceLock::new(), idle: Mutex::default() }
+    fn new(role: Role, connection: lapin::Connection, cutter: Cutter) -> Session {
+        Session {
+            role,
+            connection,
+            cutter,
+            broken: CancellationToken::new(),
+            why: OnceLock::new(),
+            idle: Mutex::default(),
+        }
     }
 
     /// Whether nobody has found anything wrong with it.

@@ -1,6 +1,6 @@
 //! A message as a row, and a claimed row on its way to a consumer.
 
-use super::super::message::{ATTEMPT, Receipt as AnyReceipt};
+use super::super::message::{ATTEMPT, Death, Receipt as AnyReceipt};
 use super::super::{Delivery, HeaderValue, Message};
 use super::receipt::Receipt;
 use super::work::Line;
@@ -30,6 +30,7 @@ impl Parcel {
     pub fn into_delivery(self, queue: &str, line: &Line) -> Delivery {
         let tries = self.message.int(ATTEMPT).and_then(|tries| u32::try_from(tries).ok()).unwrap_or(1).max(1);
         Delivery {
+            deaths: Death::told(&self.message).into_iter().collect(),
             message: self.message,
             queue: queue.into(),
             exchange: self.exchange,
