@@ -52,7 +52,8 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// Opens the bus at `url` and declares `topology`, now and after every reconnection.
+    /// Opens the bus at `url` and declares `topology`, now and after every reconnection. Several brokers of one cluster are
+    /// separated by semicolons, as in kombu, and tried in turn.
     ///
     /// The first connection is tried for `connect_timeout`; after that a lost one is rebuilt for as long as it takes.
     pub async fn open(url: &str, topology: Topology, options: Options) -> Result<Connection, Error> {

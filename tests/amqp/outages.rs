@@ -215,3 +215,27 @@ async fn watermark(server: &Arc<Server>, fraction: &'static str) {
 fn port(url: &str) -> u16 {
     url::Url::parse(url).unwrap().port().expect("the test broker has a port of its own")
 }
+
+/// Several URLs are the doors of one cluster: nobody listens at the first, and the second is closed later.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_brokers_the_next_one_is_tried() {
+    let proxy = Proxy::start("127.0.0.1", port(rabbitmq_url())).await;
+    let nobody = "amqp://nobody:secret@127.0.0.1:9/%2f";
+    let name = unique("doors");
+    let urls = [nobody, &proxy.lead(rabbitmq_url()), rabbitmq_url()].join(";");
+    let bus = open(&urls, plain(&name)).await;
+    assert!(!format!("{bus:?}").contains("secret"), "{bus:?}");
+    let mut consumer = bus.consume(&name, 1).await.unwrap();
+    bus.publisher().publish(&name, &name, numbered(1)).await.unwrap();
+    assert_eq!(number(&soon("the first door", consumer.next()).await.unwrap()), 1);
+    proxy.silence(true);
+    proxy.cut();
+    bus.publisher().publish(&name, &name, numbered(2)).await.unwrap();
+    let mut come = BTreeSet::new();
+    while come.len() < 2 {
+        let delivery = soon("the second door", consumer.next()).await.unwrap();
+        come.insert(number(&delivery));
+        delivery.ack().await.unwrap();
+    }
+    bus.close().await;
+}

@@ -48,7 +48,7 @@ impl Connection {
             Ok((consuming, first(&opening, Role::Publishing, deadline).await?))
         });
         let (consuming, publishing) = both.await.map_err(|error| lost(&format!("connecting: {error}")))??;
-        plan.news.opened(&plan.shown);
+        plan.news.opened(plan.here());
         let (consuming, supervisor) = Link::new(plan.clone(), Role::Consuming, consuming);
         let tasks = TaskTracker::new();
         tasks.spawn_on(loud(Role::Consuming, supervisor), &plan.runtime);

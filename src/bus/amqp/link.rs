@@ -60,7 +60,7 @@ async fn supervise(plan: Arc<Plan>, role: Role, first: Arc<Session>, latest: wat
             () = plan.closing.cancelled() => return,
             session = reopen(&plan, role) => Arc::new(session),
         };
-        plan.news.restored(role, &plan.shown);
+        plan.news.restored(role, plan.here());
         latest.send_replace(Some(session.clone()));
     }
     latest.send_replace(None);

@@ -13,22 +13,34 @@ use lapin::tcp::RustlsConnector;
 use lapin::types::{FieldTable, ShortString};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, ExchangeKind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long RabbitMQ may take to tell everybody that a queue is gone.
 const DELETION: Duration = Duration::from_secs(1);
 
-/// The plan of a connection.
-pub(super) struct Plan {
+/// One broker.
+pub(super) struct Place {
     pub uri: AMQPUri,
     /// The URL as it may be shown.
     pub shown: String,
-    pub name: String,
     pub trusted: Option<Arc<RustlsConnector>>,
+}
+
+/// The plan of a connection.
+pub(super) struct Plan {
+    /// The brokers of one cluster, any of which will do.
+    places: Vec<Place>,
+    /// The number of the one that did last: both links should be there.
+    place: AtomicUsize,
+    /// All URLs as they may be shown.
+    pub shown: String,
+    pub name: String,
     pub runtime: Handle,
     pub closing: CancellationToken,
     pub news: News,
@@ -37,19 +49,26 @@ pub(super) struct Plan {
     declaring: Mutex<()>,
 }
 
-impl Plan {
-    /// Everything that can be wrong before anybody is asked is found here.
-    pub fn new(text: &str, topology: Topology, options: &Options, runtime: Handle) -> Result<Plan, Error> {
+impl Place {
+    fn new(text: &str, options: &Options) -> Result<Place, Error> {
         let uri = url::parse(text, options)?;
         let trusted = match uri.scheme {
             AMQPScheme::AMQP => None,
             AMQPScheme::AMQPS => Some(Arc::new(socket::trust(text, options)?)),
         };
+        Ok(Place { uri, shown: url::mask(text), trusted })
+    }
+}
+
+impl Plan {
+    /// Everything that can be wrong before anybody is asked is found here.
+    pub fn new(text: &str, topology: Topology, options: &Options, runtime: Handle) -> Result<Plan, Error> {
+        let places = url::each(text).into_iter().map(|text| Place::new(text, options));
         Ok(Plan {
-            uri,
+            places: places.collect::<Result<_, _>>()?,
+            place: AtomicUsize::new(0),
             shown: url::mask(text),
             name: options.name.clone(),
-            trusted,
             runtime,
             closing: CancellationToken::new(),
             news: News::default(),
@@ -58,9 +77,36 @@ impl Plan {
         })
     }
 
-    /// A session with the topology declared.
+    /// A session with the first broker that gives one, beginning with the last that did. Only trouble that all of them
+    /// have is lasting.
     pub async fn open(&self, role: Role, limit: Duration) -> Result<Session, Trouble> {
-        let session = Session::open(self, role, limit.min(url::patience(&self.uri))).await?;
+        let (first, all, deadline) = (self.place.load(Relaxed), self.places.len(), Instant::now() + limit);
+        let (mut trouble, mut passing) = (self.silent(limit), false);
+        for turn in 0..all {
+            let number = (first + turn) % all;
+            let share = deadline.saturating_duration_since(Instant::now()) / (all - turn) as u32;
+            match self.open_at(&self.places[number], role, share).await {
+                Ok(session) => {
+                    self.place.store(number, Relaxed);
+                    return Ok(session);
+                }
+                Err(met) => {
+                    passing |= !met.lasting;
+                    trouble = met;
+                }
+            }
+        }
+        Err(Trouble { lasting: !passing, ..trouble })
+    }
+
+    /// The broker that did last, as it may be shown.
+    pub fn here(&self) -> &str {
+        &self.places[self.place.load(Relaxed)].shown
+    }
+
+    /// A session with the topology declared.
+    async fn open_at(&self, place: &Place, role: Role, limit: Duration) -> Result<Session, Trouble> {
+        let session = Session::open(self, place, role, limit.min(url::patience(&place.uri))).await?;
         match self.restore(&session).await {
             Ok(()) => Ok(session),
             Err(trouble) => {

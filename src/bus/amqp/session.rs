@@ -3,7 +3,7 @@
 
 use super::failure::{Failure, Trouble};
 use super::link::Role;
-use super::plan::Plan;
+use super::plan::{Place, Plan};
 use super::socket::{self, Cutter};
 use super::{ANSWER, GOODBYE};
 use async_rs::TokioRuntime;
@@ -30,21 +30,21 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects, within `limit`.
-    pub async fn open(plan: &Plan, role: Role, limit: Duration) -> Result<Session, Trouble> {
+    pub async fn open(plan: &Plan, place: &Place, role: Role, limit: Duration) -> Result<Session, Trouble> {
         let properties =
             ConnectionProperties::default().with_connection_name(format!("{} {role}", plan.name).as_str().into());
         let runtime = TokioRuntime::tokio_with_handle(plan.runtime.clone());
         let cutter = Cutter::default();
-        let (trusted, held) = (plan.trusted.clone(), cutter.clone());
+        let (trusted, held) = (place.trusted.clone(), cutter.clone());
         let connect = async move |uri, runtime| {
             socket::connect(&uri, &runtime, trusted.as_deref(), limit, &held).await.map_err(lapin::Error::from)
         };
-        let connecting = lapin::Connection::connector(plan.uri.clone(), runtime, connect, properties);
+        let connecting = lapin::Connection::connector(place.uri.clone(), runtime, connect, properties);
         match timeout(limit, connecting).await {
             Ok(Ok(connection)) => Ok(Session::new(role, connection, cutter)),
             Ok(Err(error)) => {
                 cutter.cut();
-                Err(Trouble::connecting(&error, &plan.shown))
+                Err(Trouble::connecting(&error, &place.shown))
             }
             Err(_) => {
                 cutter.cut();

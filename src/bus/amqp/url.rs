@@ -4,10 +4,23 @@ use super::super::{Error, Options};
 use lapin::uri::AMQPUri;
 use std::time::Duration;
 
-/// A URL as it may be shown: the password is starred, the query is left out.
+/// URLs as they may be shown: passwords are starred, queries are left out.
 ///
 /// It works on any text, because a URL that cannot be parsed is the one most likely to be shown.
-pub(crate) fn mask(url: &str) -> String {
+pub(crate) fn mask(urls: &str) -> String {
+    each(urls).into_iter().map(mask_one).collect::<Vec<_>>().join(";")
+}
+
+/// The brokers of one cluster, which kombu separates by semicolons. A password may hold one, too.
+pub(super) fn each(urls: &str) -> Vec<&str> {
+    let starts = urls.match_indices(';').map(|(at, _)| at);
+    let ends: Vec<usize> =
+        starts.filter(|at| ["amqp://", "amqps://"].iter().any(|scheme| urls[at + 1..].starts_with(scheme))).collect();
+    let from = std::iter::once(0).chain(ends.iter().map(|at| at + 1));
+    from.zip(ends.iter().copied().chain([urls.len()])).map(|(from, to)| &urls[from..to]).collect()
+}
+
+fn mask_one(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), url),
@@ -62,6 +75,7 @@ mod tests {
             ("user:secret@host", "user:***@host"),
             ("amqp://user@host", "amqp://user:***@host"),
             ("amqp://localhost//", "amqp://localhost//"),
+            ("amqp://u:a;b@one;amqps://u:c@two/v?x=y", "amqp://u:***@one;amqps://u:***@two/v"),
         ];
         for (url, shown) in table {
             assert_eq!(mask(url), shown);
