@@ -228,6 +228,40 @@ fn a_daemon_in_the_background_logs_and_ends() {
     assert!(!pid_file.exists());
 }
 
+#[test]
+fn a_pid_file_belongs_to_one_daemon_until_it_ends() {
+    let home = home();
+    let pid_file = home.path().join("pid");
+    let start = || {
+        let mut producer = program("oat-producer", home.path());
+        producer.args(["--one-shot", "--max-tasks=1"]).arg("--pid-file").arg(&pid_file).output().unwrap()
+    };
+    std::fs::write(&pid_file, std::process::id().to_string()).unwrap();
+    let refused = start();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains(&std::process::id().to_string()), "{}", stderr(&refused));
+    assert!(pid_file.exists());
+
+    let mut gone = Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    std::fs::write(&pid_file, gone.id().to_string()).unwrap();
+    assert_eq!(start().status.code(), Some(0));
+    assert!(!pid_file.exists());
+}
+
+#[test]
+fn a_pipeline_that_is_asked_to_end_early_says_by_which_signal() {
+    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+        let home = home();
+        // Nobody draws, so it cannot finish.
+        let mut up = program("oat", home.path()).args(["up", "--json", "--workers=0"]).spawn().unwrap();
+        let pictures = home.path().join(".local/share/oat/oat.db");
+        support::wait_until("the pipeline runs", || pictures.exists());
+        assert!(Command::new("kill").args([signal, &up.id().to_string()]).status().unwrap().success());
+        assert_eq!(up.wait().unwrap().code(), Some(status));
+    }
+}
+
 /// Its parent is init, which in a container may be somebody who never waits.
 fn is_zombie(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))

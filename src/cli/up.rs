@@ -157,7 +157,7 @@ impl Args {
             progress.say(&format!("{} picture(s) not drawn: {next}", pending(&after)));
         }
         Ok(match (finished, after.failed.saturating_sub(before.failed)) {
-            (false, _) => ExitCode::from(130),
+            (false, _) => ExitCode::from(shutdown.status()),
             (true, 0) => ExitCode::SUCCESS,
             (true, _) => ExitCode::from(3),
         })
