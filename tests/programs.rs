@@ -63,6 +63,9 @@ fn oat_up_finds_what_it_has_drawn_and_draws_it_again_only_when_asked() {
     assert!(stdout(&up(&[])).contains("24 picture(s) are here already"));
     assert!(stdout(&up(&["--again"])).contains("24 picture(s) in"));
     assert_eq!(json_lines(&oat(home.path(), &["list", "--all", "--json"])).len(), 48);
+    assert!(stdout(&up(&["--tasks", "2"])).contains("2 picture(s) in"));
+    let names = json_lines(&oat(home.path(), &["list", "--all", "--json"]));
+    assert_eq!(names.iter().filter(|record| record["name"] == "the-set").count(), 2, "the third time is no tour");
 }
 
 #[test]
