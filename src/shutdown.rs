@@ -1,12 +1,20 @@
 //! Ctrl-C and SIGTERM as one value that a service waits on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// What a shell says of a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+/// The same of SIGTERM.
+const TERMINATED: u8 = 143;
 
 /// Asked for once, it stays asked for. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     token: CancellationToken,
+    status: Arc<AtomicU8>,
 }
 
 impl Shutdown {
@@ -19,13 +27,14 @@ impl Shutdown {
     /// shell gives to a program killed by it.
     pub fn on_signals() -> std::io::Result<Shutdown> {
         let shutdown = Shutdown::default();
-        for (kind, status) in [(SignalKind::interrupt(), 130), (SignalKind::terminate(), 143)] {
+        for (kind, status) in [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)] {
             let (mut signals, shutdown) = (signal(kind)?, shutdown.clone());
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
                     if shutdown.is_requested() {
-                        std::process::exit(status);
+                        std::process::exit(status.into());
                     }
+                    shutdown.status.store(status, Ordering::Relaxed);
                     shutdown.request();
                 }
             });
@@ -41,6 +50,14 @@ impl Shutdown {
     /// Whether it was asked for.
     pub fn is_requested(&self) -> bool {
         self.token.is_cancelled()
+    }
+
+    /// The exit status of a program that it has kept from finishing: 143 after SIGTERM, otherwise 130.
+    pub fn status(&self) -> u8 {
+        match self.status.load(Ordering::Relaxed) {
+            TERMINATED => TERMINATED,
+            _ => INTERRUPTED,
+        }
     }
 
     /// Returns when it is asked for.

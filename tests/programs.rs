@@ -63,6 +63,9 @@ fn oat_up_finds_what_it_has_drawn_and_draws_it_again_only_when_asked() {
     assert!(stdout(&up(&[])).contains("24 picture(s) are here already"));
     assert!(stdout(&up(&["--again"])).contains("24 picture(s) in"));
     assert_eq!(json_lines(&oat(home.path(), &["list", "--all", "--json"])).len(), 48);
+    assert!(stdout(&up(&["--tasks", "2"])).contains("2 picture(s) in"));
+    let names = json_lines(&oat(home.path(), &["list", "--all", "--json"]));
+    assert_eq!(names.iter().filter(|record| record["name"] == "the-set").count(), 2, "the third time is no tour");
 }
 
 #[test]
@@ -226,6 +229,40 @@ fn a_daemon_in_the_background_logs_and_ends() {
     assert!(log.contains("generating 3 task(s)"), "{log}");
     assert_eq!(log.matches("generated task: ").count(), 3);
     assert!(!pid_file.exists());
+}
+
+#[test]
+fn a_pid_file_belongs_to_one_daemon_until_it_ends() {
+    let home = home();
+    let pid_file = home.path().join("pid");
+    let start = || {
+        let mut producer = program("oat-producer", home.path());
+        producer.args(["--one-shot", "--max-tasks=1"]).arg("--pid-file").arg(&pid_file).output().unwrap()
+    };
+    std::fs::write(&pid_file, std::process::id().to_string()).unwrap();
+    let refused = start();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains(&std::process::id().to_string()), "{}", stderr(&refused));
+    assert!(pid_file.exists());
+
+    let mut gone = Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    std::fs::write(&pid_file, gone.id().to_string()).unwrap();
+    assert_eq!(start().status.code(), Some(0));
+    assert!(!pid_file.exists());
+}
+
+#[test]
+fn a_pipeline_that_is_asked_to_end_early_says_by_which_signal() {
+    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+        let home = home();
+        // Nobody draws, so it cannot finish.
+        let mut up = program("oat", home.path()).args(["up", "--json", "--workers=0"]).spawn().unwrap();
+        let pictures = home.path().join(".local/share/oat/oat.db");
+        support::wait_until("the pipeline runs", || pictures.exists());
+        assert!(Command::new("kill").args([signal, &up.id().to_string()]).status().unwrap().success());
+        assert_eq!(up.wait().unwrap().code(), Some(status));
+    }
 }
 
 /// Its parent is init, which in a container may be somebody who never waits.

@@ -1,11 +1,14 @@
 //! What the three daemons have in common: log file, detaching, pid file, signals, and their own runtime.
 
+use super::failure::Usage;
 use super::output::tell;
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, Logging};
 use anyhow::Context;
 use clap::Args;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -89,7 +92,14 @@ pub fn process_name() -> String {
 struct PidFile(PathBuf);
 
 impl PidFile {
+    /// Refuses a file that another running process holds; one that was left behind is taken over.
     fn write(path: PathBuf) -> anyhow::Result<PidFile> {
+        let other = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<i32>().ok());
+        let other = other.and_then(Pid::from_raw).filter(|pid| *pid != rustix::process::getpid());
+        if let Some(pid) = other.filter(|pid| test_kill_process(*pid) != Err(Errno::SRCH)) {
+            let why = format!("process {pid}, which runs, has written {}", path.display());
+            return Err(Usage::new(why).fix(format!("kill {pid}, or another --pid-file")).into());
+        }
         fs::write(&path, format!("{}\n", std::process::id())).with_context(|| format!("write {}", path.display()))?;
         Ok(PidFile(path))
     }

@@ -135,6 +135,15 @@ fn store_advice(error: &store::Error) -> (u8, Vec<String>) {
                 "one machine:     --database-url sqlite:/path/to/oat.db",
             ]),
         ),
+        Error::Refused { .. } => (
+            2,
+            lines([
+                "as an administrator of the server:",
+                "MariaDB, MySQL:  CREATE DATABASE oat; GRANT ALL ON oat.* TO user@'%' IDENTIFIED BY '...';",
+                "PostgreSQL:      CREATE ROLE user LOGIN PASSWORD '...'; CREATE DATABASE oat OWNER user;",
+                "then             export OAT_DATABASE_URL=postgres://user:password@host/oat",
+            ]),
+        ),
         Error::SchemaMissing => (2, lines(["begin here:      oat up", "on servers:      oat setup"])),
         Error::Newer { .. } => (2, lines(["use the oat that wrote it, or a newer one"])),
         Error::Unreachable { .. } => (

@@ -4,6 +4,7 @@ use super::connect::{BusArgs, StoreArgs};
 use super::daemon::runtime;
 use super::output::tell;
 use crate::config::Environment;
+use crate::telemetry::{self, Logging};
 use std::process::ExitCode;
 
 /// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
@@ -17,6 +18,8 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        // Waiting for a broker is told; whoever waits in silence believes that it hangs.
+        telemetry::start(&Logging { file: None, verbosity: -1, colour: environment.colour() })?;
         runtime()?.block_on(self.set_up(environment))
     }
 

@@ -157,7 +157,7 @@ impl Args {
             progress.say(&format!("{} picture(s) not drawn: {next}", pending(&after)));
         }
         Ok(match (finished, after.failed.saturating_sub(before.failed)) {
-            (false, _) => ExitCode::from(130),
+            (false, _) => ExitCode::from(shutdown.status()),
             (true, 0) => ExitCode::SUCCESS,
             (true, _) => ExitCode::from(3),
         })
@@ -236,17 +236,14 @@ impl Args {
         Ok(services)
     }
 
-    /// The tour, then random pictures; nothing, if pictures are there already and nobody asked for more.
+    /// The tour, then random pictures. Where pictures are already, the tour is not drawn again unless that is asked for.
     fn tasks(&self, before: &Counts) -> anyhow::Result<Vec<Task>> {
-        let number = match (self.tasks, before.done > 0 && !self.again) {
-            (Some(number), _) => number as usize,
-            (None, true) => 0,
-            (None, false) => catalogue::TOUR.len(),
-        };
+        let tour: &[catalogue::Place] = if before.done > 0 && !self.again { &[] } else { &catalogue::TOUR };
+        let number = self.tasks.map_or(tour.len(), |number| number as usize);
         let (width, height) = self.size;
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.unwrap_or_else(rand::random));
         let plan = Plan { width: Range(width, width), height: Range(height, height), ..Plan::default() };
-        let stops = catalogue::TOUR.iter().take(number).map(|place| {
+        let stops = tour.iter().take(number).map(|place| {
             // The seed says what is drawn at random; the tour is the same for all, and may be drawn again.
             let uuid = Uuid::new_v4();
             Ok(Task { uuid, name: Some(place.name.into()), scene: place.scene(width, height, self.samples)? })

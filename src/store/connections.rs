@@ -8,11 +8,12 @@ use super::{BEGIN, Backend, CONNECTIONS, Conn, HAS_MIGRATIONS, MIGRATIONS, Serve
 use crate::store::Error;
 use crate::store::error::is_contention;
 use crate::store::table::__diesel_schema_migrations::dsl as applied;
+use diesel::ConnectionError;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind;
 use diesel::sql_types::Bool;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, PoolError as Pooled};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use std::time::Duration;
 use tokio::time::error::Elapsed;
@@ -54,7 +55,7 @@ impl Database {
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         match timeout(CONNECT, self.server.connect()).await {
             Ok(Ok(connection)) => self.server.migrate(connection).await,
-            Ok(Err(e)) => Err(self.unreachable(e)),
+            Ok(Err(e)) => Err(self.unconnected(&e)),
             Err(_) => Err(self.unreachable("no answer within 10 s")),
         }
     }
@@ -67,6 +68,7 @@ impl Database {
     pub(super) async fn lend(&self) -> Result<Lease, Error> {
         match timeout(CONNECT, self.pool.get()).await {
             Ok(Ok(object)) => Ok(Lease(Some(object))),
+            Ok(Err(PoolError::Backend(Pooled::ConnectionError(e)))) => Err(self.unconnected(&e)),
             Ok(Err(PoolError::Backend(e))) => Err(self.unreachable(e)),
             Ok(Err(e)) => Err(self.unreachable(e)),
             Err(_) => Err(self.unreachable("no connection within 10 s")),
@@ -93,6 +95,14 @@ impl Database {
                 Some(Err(self.explain(e).await))
             }
             Err(_) => Some(Err(self.unreachable("no answer within 60 s"))),
+        }
+    }
+
+    /// [`Server::connect`] calls a URL invalid when the server is there and refuses it.
+    fn unconnected(&self, error: &ConnectionError) -> Error {
+        match error {
+            ConnectionError::InvalidConnectionUrl(why) => Error::Refused { url: self.shown.clone(), why: why.clone() },
+            error => self.unreachable(error),
         }
     }
 

@@ -23,6 +23,14 @@ pub enum Error {
         /// What the other side, or the network, said.
         why: String,
     },
+    /// The server is there and lets nobody in by this name, with this password, to this database.
+    #[error("{url} refuses: {why}")]
+    Refused {
+        /// The URL without its secrets.
+        url: String,
+        /// The server's words.
+        why: String,
+    },
     /// A later version of oat has changed the tables.
     #[error("the store was set up by a newer oat: this one does not know its migration {version}")]
     Newer {
@@ -64,7 +72,7 @@ impl Error {
     /// the schema. Otherwise it is the call itself that cannot be fulfilled.
     pub fn is_environment(&self) -> bool {
         match self {
-            Error::Unreachable { .. } | Error::SchemaMissing => true,
+            Error::Unreachable { .. } | Error::Refused { .. } | Error::SchemaMissing => true,
             Error::Query { environment, .. } => *environment,
             _ => false,
         }

@@ -87,7 +87,7 @@ impl Server {
 
     async fn connect(&self) -> ConnectionResult<Conn> {
         let connection = mysql_async::Conn::new(self.0.clone()).await;
-        Conn::try_from(connection.map_err(|e| ConnectionError::BadConnection(e.to_string()))?).await
+        Conn::try_from(connection.map_err(trouble)?).await
     }
 
     async fn migrate(&self, mut connection: Conn) -> Result<Vec<String>, Error> {
@@ -106,6 +106,18 @@ impl Server {
         let (mut connection, ran) = ran.await.map_err(|e| migrations::failed(e.into()))?;
         call(&mut connection, UNLOCK).await?;
         ran.map_err(migrations::failed)
+    }
+}
+
+/// A name, a password or a database that the server does not accept is a URL that does not fit.
+fn trouble(error: mysql_async::Error) -> ConnectionError {
+    /// No access to the database, no access at all, no such database, no such user on this socket.
+    const REFUSALS: [u16; 4] = [1044, 1045, 1049, 1698];
+    match error {
+        mysql_async::Error::Server(said) if REFUSALS.contains(&said.code) => {
+            ConnectionError::InvalidConnectionUrl(said.message)
+        }
+        error => ConnectionError::BadConnection(error.to_string()),
     }
 }
 

@@ -11,6 +11,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::Config;
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(super) type Conn = AsyncPgConnection;
@@ -80,7 +81,7 @@ impl Server {
 
     async fn connect(&self) -> ConnectionResult<Conn> {
         let connected = self.config.connect(self.tls.clone()).await;
-        let (client, connection) = connected.map_err(|e| ConnectionError::BadConnection(chain(&e)))?;
+        let (client, connection) = connected.map_err(|e| trouble(&e))?;
         let mut connection = Conn::try_from_client_and_connection(client, connection).await?;
         connection.batch_execute(SESSION).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(connection)
@@ -97,6 +98,20 @@ impl Server {
         let (mut connection, ran) = ran.await.map_err(|e| migrations::failed(e.into()))?;
         connection.batch_execute(UNLOCK).await?;
         ran.map_err(migrations::failed)
+    }
+}
+
+/// A name, a password or a database that the server does not accept is a URL that does not fit.
+fn trouble(error: &tokio_postgres::Error) -> ConnectionError {
+    const REFUSALS: [SqlState; 4] = [
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        SqlState::INVALID_CATALOG_NAME,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+    ];
+    match error.as_db_error() {
+        Some(said) if REFUSALS.contains(said.code()) => ConnectionError::InvalidConnectionUrl(said.message().into()),
+        _ => ConnectionError::BadConnection(chain(error)),
     }
 }
 
