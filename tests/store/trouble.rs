@@ -67,9 +67,11 @@ fn signal(server: &Server, signal: &str) {
     let pid = server.pid().to_string();
     let send = |pid: &str| Command::new("kill").args([signal, pid]).stderr(Stdio::null()).status().unwrap().success();
     assert!(send(&pid));
-    // One of its children may have come to its end meanwhile.
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    children.split_whitespace().for_each(|child| drop(send(child)));
+    for child in children.split_whitespace() {
+        // It may have come to its end meanwhile.
+        let _ = send(child);
+    }
 }
 
 #[tokio::test]
