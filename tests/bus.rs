@@ -8,6 +8,10 @@ mod support;
 mod fixture;
 #[path = "bus/flow.rs"]
 mod flow;
+#[path = "bus/kinds.rs"]
+mod kinds;
+#[path = "bus/looking.rs"]
+mod looking;
 #[path = "bus/processes.rs"]
 mod processes;
 #[path = "bus/routes.rs"]
@@ -74,4 +78,23 @@ promises! {
         giving_up_on_the_next_message_loses_nothing,
         a_waiting_consumer_ends_when_its_connection_is_closed,
         depth_tells_the_truth;
+    kinds:
+        a_queue_of_any_kind_takes_and_gives,
+        an_exclusive_queue_is_of_its_connection_alone,
+        a_transient_exchange_leads_to_queues,
+        messages_of_a_higher_priority_come_first,
+        what_waits_too_long_dies,
+        a_full_queue_refuses_more_and_takes_again_what_fits,
+        a_queue_that_nobody_uses_goes_away,
+        a_conflict_names_the_property_and_both_values,
+        what_cannot_be_is_refused_and_says_why,
+        names_of_the_broker_are_refused;
+    looking:
+        checking_finds_what_is_missing_and_creates_nothing,
+        browsing_shows_the_first_messages_in_order_and_leaves_them_there,
+        browsing_is_never_the_death_of_a_message,
+        browsing_shows_how_a_message_died,
+        what_is_not_there_can_neither_be_browsed_nor_purged,
+        purging_counts_what_waited_and_leaves_what_is_out,
+        a_deleted_queue_is_gone_and_declared_no_more;
 }

@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::publisher::{IN_FLIGHT, Publisher};
 use super::session::Session;
 use super::waiting::WaitingRooms;
-use super::{ANSWER, GOODBYE, looking, mask};
+use super::{ANSWER, GOODBYE, browsing, looking, mask};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -100,8 +100,8 @@ impl Connection {
     }
 
     /// The first messages that wait in a queue.
-    pub async fn browse(&self, _queue: &str, _limit: usize, _spare: Option<u32>) -> Result<Vec<Seen>, Error> {
-        Err(unfinished())
+    pub async fn browse(&self, queue: &str, limit: usize, spare: Option<u32>) -> Result<Vec<Seen>, Error> {
+        browsing::browse(&self.0, queue, limit, spare).await
     }
 
     /// Removes what waits.
@@ -134,10 +134,6 @@ impl Connection {
         // Two goodbyes in parallel and a moment; whoever is late is cut when the runtime ends.
         let _ = timeout(GOODBYE * 2, self.0.tasks.wait()).await;
     }
-}
-
-fn unfinished() -> Error {
-    Error::Unsupported { what: "RabbitMQ".into(), why: "not written yet".into() }
 }
 
 /// The supervisor of a link. Whoever uses the link takes its end for that of the connection, which it is; but one by a

@@ -53,7 +53,8 @@ pub(super) async fn delete(plan: &Plan, session: &Session, queue: &str) -> Resul
     session.ask(deleted).await.map(drop).map_err(|failure| about(failure, plan, queue))
 }
 
-async fn passive(plan: &Plan, session: &Session, channel: &Channel, queue: &str) -> Result<Depth, Trouble> {
+/// The same on a channel that is open: what was sent on it before has been done by then.
+pub(super) async fn passive(plan: &Plan, session: &Session, channel: &Channel, queue: &str) -> Result<Depth, Trouble> {
     let options = QueueDeclareOptions { passive: true, ..Default::default() };
     let asked = channel.queue_declare(plan.name(queue)?, options, FieldTable::default());
     let seen = session.ask(asked).await.map_err(|failure| about(failure, plan, queue))?;

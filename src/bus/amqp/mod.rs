@@ -9,6 +9,7 @@
 //! without a time-out or an eye on the session: some of its futures never end when the connection does.
 
 mod arguments;
+mod browsing;
 mod connection;
 mod consumer;
 mod convert;

@@ -38,8 +38,20 @@ impl Publisher {
 
     /// Returns when the broker has confirmed the message in a queue, over as many sessions as that takes.
     pub async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), Error> {
-        let wire = wire(exchange, key, &message).map_err(|why| Error::Nacked { why })?;
-        let parcel = Parcel { exchange, key, body: &message.body, wire };
+        let properties = properties(&message).map_err(|why| Error::Nacked { why })?;
+        self.forward(exchange, key, &message.body, properties).await
+    }
+
+    /// The same with properties as they came.
+    pub(super) async fn forward(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), Error> {
+        let name = |name: &str| short(name).map_err(|why| Error::Nacked { why });
+        let parcel = Parcel { exchange, key, body, wire: (name(exchange)?, name(key)?, properties) };
         let limit = self.0.options.confirm_timeout;
         let slow = || Error::TimedOut { what: self.waiting(&parcel), seconds: limit.as_secs() };
         timeout(limit, self.0.send(&parcel)).await.unwrap_or_else(|_| Err(slow()))
@@ -48,10 +60,6 @@ impl Publisher {
     fn waiting(&self, parcel: &Parcel<'_>) -> String {
         format!("the confirmation of a message to exchange {:?} with key {:?}", parcel.exchange, parcel.key)
     }
-}
-
-fn wire(exchange: &str, key: &str, message: &Message) -> Result<(ShortString, ShortString, BasicProperties), String> {
-    Ok((short(exchange)?, short(key)?, properties(message)?))
 }
 
 impl Bus {
