@@ -11,6 +11,7 @@
 //! * [`store`] remembers a [`Record`](store::Record) of each task, in SQLite, MySQL/MariaDB or PostgreSQL.
 //! * [`pictures`] keeps the files.
 //! * [`services`] are the producer, the worker, the tracker and its sweeper.
+//! * [`tools`] look into a bus without harming it, and mend what died on it.
 //! * [`config`], [`telemetry`], [`shutdown`] serve the programs; [`cli`] is their front door.
 //!
 //! A picture needs none of the rest:
@@ -37,4 +38,5 @@ pub mod shutdown;
 pub mod store;
 pub mod task;
 pub mod telemetry;
+pub mod tools;
 pub mod topology;

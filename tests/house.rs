@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms that it may name besides itself.
-const MAY_NAME: [(&str, &[&str]); 11] = [
+const MAY_NAME: [(&str, &[&str]); 12] = [
     ("bus", &[]),
     ("config", &[]),
     ("fractal", &[]),
@@ -16,9 +16,22 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
     ("topology", &["bus"]),
     ("store", &["task", "fractal"]),
     ("services", &["bus", "fractal", "pictures", "shutdown", "store", "task", "topology"]),
+    ("tools", &["bus", "task", "topology"]),
     (
         "cli",
-        &["bus", "config", "fractal", "pictures", "services", "shutdown", "store", "task", "telemetry", "topology"],
+        &[
+            "bus",
+            "config",
+            "fractal",
+            "pictures",
+            "services",
+            "shutdown",
+            "store",
+            "task",
+            "telemetry",
+            "tools",
+            "topology",
+        ],
     ),
 ];
 

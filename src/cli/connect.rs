@@ -1,7 +1,7 @@
 //! The flags that say where bus and records are, and how to open them.
 
 use super::failure::Usage;
-use crate::bus::{self, Connection};
+use crate::bus::{self, Connection, Topology};
 use crate::config::{Environment, sqlite_path};
 use crate::services::outbox::Patience;
 use crate::store::Store;
@@ -71,6 +71,24 @@ pub fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A time as people write it, `500ms`, `10s`, `5m`, `2h`, as clap is to read it; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("expected a time, such as 500ms, 10s, 5m or 2h".into()),
+    };
+    let seconds = number.parse::<f64>().ok().map(|number| number * unit);
+    match seconds.filter(|seconds| (0.001..=1e7).contains(seconds)) {
+        Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
+        None => Err("expected a time, such as 500ms, 10s, 5m or 2h".into()),
+    }
+}
+
 /// How bodies are written.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum EncodingArg {
@@ -102,13 +120,28 @@ impl BusArgs {
     pub async fn open(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
         let url = self.url(environment)?;
         make_room(&url)?;
-        let options = bus::Options {
+        Ok(Connection::open(&url, self.names().topology(), self.options(environment, name)).await?)
+    }
+
+    /// Opens a bus that is there already, as it is: looking must not make anything. Waits no longer than `patience`.
+    pub async fn visit(&self, environment: &Environment, name: &str, patience: Duration) -> anyhow::Result<Connection> {
+        let url = self.url(environment)?;
+        if let Some(path) = sqlite_path(&url).filter(|path| !path.exists()) {
+            let what = format!("there is no bus yet: there is no {}", path.display());
+            return Err(Usage::not_found(what).fix("begin here:      oat up").into());
+        }
+        let options =
+            bus::Options { connect_timeout: patience, confirm_timeout: patience, ..self.options(environment, name) };
+        Ok(Connection::open(&url, Topology::default(), options).await?)
+    }
+
+    fn options(&self, environment: &Environment, name: &str) -> bus::Options {
+        bus::Options {
             name: name.into(),
             heartbeat: Duration::from_secs(self.amqp_heartbeat.into()),
             ca_file: environment.bus_ca_file(),
             ..bus::Options::default()
-        };
-        Ok(Connection::open(&url, self.names().topology(), options).await?)
+        }
     }
 }
 
@@ -148,5 +181,21 @@ fn make_room(url: &str) -> anyhow::Result<()> {
     match sqlite_path(url).and_then(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => fs::create_dir_all(folder).with_context(|| format!("create the folder {}", folder.display())),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, milliseconds) in [("500ms", 500), ("10s", 10_000), ("1.5", 1500), ("5m", 300_000), ("2h", 7_200_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for wrong in ["", "s", "-1s", "0", "ten", "3 weeks", "nan", "inf"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -22,6 +22,11 @@ impl Usage {
         Usage { status: NOT_FOUND, ..Usage::new(what) }
     }
 
+    /// Nobody answered in time; trying again may help.
+    pub fn late(what: impl ToString) -> Usage {
+        Usage { status: UNREACHABLE, ..Usage::new(what) }
+    }
+
     /// The same with a line that says what to type.
     pub fn fix(mut self, fix: impl Into<String>) -> Usage {
         self.fix = Some(fix.into());

@@ -2,6 +2,7 @@
 //! status that means something. How anything is done is not known here.
 
 mod bench;
+mod bus;
 mod catalogue;
 mod connect;
 mod daemon;
@@ -63,6 +64,8 @@ enum Command {
     Palettes(catalogue::PalettesArgs),
     /// Measures how fast this machine draws.
     Bench(bench::Args),
+    /// Looks into the message bus, sends to it, and mends what died on it.
+    Bus(bus::Args),
     /// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
     Setup(setup::Args),
     /// Invents tasks (the daemon oat-producer).
@@ -144,6 +147,7 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
         Command::Scenes(args) => args.run(environment),
         Command::Palettes(args) => args.run(environment),
         Command::Bench(args) => args.run(),
+        Command::Bus(args) => args.run(environment),
         Command::Setup(args) => args.run(environment),
         Command::Producer(args) => args.run(environment),
         Command::Worker(args) => args.run(environment),

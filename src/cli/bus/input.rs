@@ -1,0 +1,89 @@
+//! What is to be sent: from a file, from standard input, or from the command line.
+
+use crate::bus::{HeaderValue, Message};
+use crate::cli::connect::EncodingArg;
+use crate::cli::failure::Usage;
+use crate::task::Encoding;
+use crate::tools::payload::{Unreadable, cbor, written};
+use crate::tools::{CONVERSATION, payload};
+use anyhow::Context;
+use serde_json::Value;
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What")]
+pub struct PayloadArgs {
+    /// The payload: a file of JSON or, if its name ends with .cbor, of CBOR; - reads standard input [default: null]
+    #[arg(value_name = "FILE", conflicts_with = "data")]
+    file: Option<String>,
+    /// The payload, as JSON
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+    /// How the payload travels [default: as it is, JSON if it is JSON]
+    #[arg(long = "as", value_name = "FORM", value_enum)]
+    encoding: Option<EncodingArg>,
+    /// The conversation that the message belongs to [default: a new one]
+    #[arg(long, value_name = "ID")]
+    conversation: Option<String>,
+}
+
+impl PayloadArgs {
+    pub fn is_empty(&self) -> bool {
+        self.file.is_none() && self.data.is_none()
+    }
+
+    /// The bytes of the file, if there is one.
+    pub fn bytes(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        self.file.as_deref().map(read).transpose()
+    }
+
+    /// The message to send, in a conversation: eventail refuses messages that belong to none.
+    pub fn message(&self) -> anyhow::Result<Message> {
+        let encoding = self.encoding.map(Encoding::from);
+        let message = match (self.file.as_deref(), self.data.as_deref()) {
+            (Some(file), _) if file.ends_with(".cbor") => cbor(&read(file)?).map_err(|why| unreadable(file, &why))?,
+            (Some(file), _) => {
+                let name = if file == "-" { "standard input" } else { file };
+                written(&read(file)?, encoding).map_err(|why| unreadable(name, &why))?
+            }
+            (None, Some(text)) => {
+                let json = written(text.as_bytes(), Some(encoding.unwrap_or_default()));
+                json.map_err(|why| unreadable("--data", &why))?
+            }
+            (None, None) => payload::message(&Value::Null, encoding.unwrap_or_default()),
+        };
+        let new = || format!("oat-{}", uuid::Uuid::new_v4());
+        let conversation = HeaderValue::Text(self.conversation.clone().unwrap_or_else(new));
+        let now = u64::try_from(chrono::Utc::now().timestamp()).ok();
+        let message = Message { timestamp: now, ..message.header(CONVERSATION, conversation) };
+        Ok(message.id(uuid::Uuid::new_v4().to_string()))
+    }
+}
+
+/// A file, or standard input; a terminal there would wait for ever for whoever does not know that it waits.
+pub fn read(file: &str) -> anyhow::Result<Vec<u8>> {
+    if file != "-" {
+        return std::fs::read(Path::new(file)).with_context(|| format!("read {file}"));
+    }
+    let mut stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        let what = "standard input is a terminal, and a payload was expected there";
+        return Err(Usage::new(what).fix("on the command line:  --data '{\"id\": 7}'").into());
+    }
+    let mut bytes = Vec::new();
+    stdin.read_to_end(&mut bytes).context("read standard input")?;
+    Ok(bytes)
+}
+
+fn unreadable(name: &str, why: &Unreadable) -> Usage {
+    match why {
+        Unreadable::Json { line, column, why } => {
+            let usage = Usage::new(format!("{name}:{line}:{column}: not JSON: {why}"));
+            usage.fix("quotes are double, and nothing follows the last comma:  {\"id\": 7}")
+        }
+        Unreadable::Binary => Usage::new(format!("{name}:1:1: {why}"))
+            .fix("if it is CBOR:       --as cbor, or a file whose name ends with .cbor"),
+        Unreadable::Cbor { .. } => Usage::new(format!("{name}: {why}")),
+    }
+}

@@ -1,0 +1,135 @@
+//! `oat bus …`: the tools, as they are typed. eventail's names for them are understood, too.
+
+mod input;
+mod inspect;
+mod logs;
+mod monitor;
+mod publish;
+mod purge;
+mod queues;
+mod resurrect;
+mod send;
+mod words;
+
+use super::connect::{BusArgs, duration};
+use super::failure::Usage;
+use crate::bus::{self, Connection, Depth};
+use crate::config::Environment;
+use crate::shutdown::Shutdown;
+use clap::Subcommand;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Looks into a bus, listens to it, sends to it, and mends what died on it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  oat bus queues                            what waits where
+  oat bus monitor --limit 10                the next ten messages, whoever they are for
+  oat bus logs --level warning              what services complain about
+  oat bus send shop.Price --data 7          a command, and its result
+  oat bus inspect dead                      what died, and why
+  oat bus resurrect dead --dry-run          where it would go back to";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says how full queues are.
+    Queues(queues::Args),
+    /// Shows what is published, while it is published; takes nothing away from anybody.
+    Monitor(monitor::Args),
+    /// Shows what services log on the bus.
+    #[command(alias = "logger")]
+    Logs(logs::Args),
+    /// Publishes an event, or anything else, and says whether any queue got it.
+    #[command(alias = "publish-event")]
+    Publish(publish::Args),
+    /// Sends a command to a service and waits for its result.
+    #[command(alias = "send-command")]
+    Send(send::Args),
+    /// Shows what waits in a queue and leaves it there.
+    #[command(alias = "inspect-queue")]
+    Inspect(inspect::Args),
+    /// Sends dead messages back to the queue in which they died.
+    Resurrect(resurrect::Args),
+    /// Removes all messages that wait in a queue.
+    Purge(purge::Args),
+}
+
+impl Args {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        let runtime = super::daemon::runtime()?;
+        runtime.block_on(async {
+            match self.command {
+                Command::Queues(args) => args.run(environment).await,
+                Command::Monitor(args) => args.run(environment).await,
+                Command::Logs(args) => args.run(environment).await,
+                Command::Publish(args) => args.run(environment).await,
+                Command::Send(args) => args.run(environment).await,
+                Command::Inspect(args) => args.run(environment).await,
+                Command::Resurrect(args) => args.run(environment).await,
+                Command::Purge(args) => args.run(environment).await,
+            }
+        })
+    }
+}
+
+/// What every tool can be told.
+#[derive(Debug, clap::Args)]
+struct Common {
+    #[command(flatten)]
+    bus: BusArgs,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// How long to wait for the bus, or for an answer: 500ms, 10s, 2m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    timeout: Duration,
+}
+
+impl Common {
+    /// The bus as it is: nothing is declared on it.
+    async fn visit(&self, environment: &Environment) -> anyhow::Result<Connection> {
+        self.bus.visit(environment, "oat bus", self.timeout).await
+    }
+}
+
+/// How full a queue is that has to be there.
+async fn depth_of(connection: &Connection, queue: &str) -> anyhow::Result<Depth> {
+    match connection.depth(queue).await {
+        Err(bus::Error::Missing { what }) => {
+            Err(Usage::not_found(format!("{what} does not exist")).fix("what there is:   oat bus queues").into())
+        }
+        other => Ok(other?),
+    }
+}
+
+/// What `work` gives, unless somebody presses Ctrl-C.
+async fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
+    Shutdown::on_signals()?.or(work).await.transpose()
+}
+
+/// The status of a command that was interrupted before it was done.
+fn interrupted() -> ExitCode {
+    ExitCode::from(130)
+}
+
+/// Asks on a terminal; elsewhere nobody can answer, and `--yes` has to be said.
+fn confirmed(yes: bool, question: &str, answer: &str, command: &str) -> anyhow::Result<bool> {
+    use std::io::{BufRead, IsTerminal};
+    if yes {
+        return Ok(true);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Usage::new("this has to be confirmed, and there is no terminal to ask on").fix(command).into());
+    }
+    eprint!("{question} ");
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim() == answer)
+}

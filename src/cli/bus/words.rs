@@ -1,0 +1,52 @@
+//! Messages as lines for people.
+
+use crate::cli::output::tell;
+use crate::tools::letter::Letter;
+use crate::tools::{COMMANDS, EVENTS, STATUS};
+use crate::topology::Names;
+use serde_json::Value;
+
+/// A message, with all that is known of it: a heading, its properties and headers, its payload.
+pub fn show(letter: &Letter, names: &Names, note: &str) {
+    let object: Value = serde_json::to_value(letter).expect("a letter has a form");
+    tell!("{} {}  {note}", kind(letter, &object, names), letter.routing_key);
+    let listed = ["properties", "headers"].map(|part| object[part].as_object().cloned().unwrap_or_default());
+    for (name, value) in listed.into_iter().flatten() {
+        // Everybody knows what it is from what it looks like.
+        if !["content_type", "x-death"].contains(&name.as_str()) {
+            tell!("  {name:<18} {}", plain(&value));
+        }
+    }
+    for death in &letter.deaths {
+        tell!("  {:<18} {death}", "died in");
+    }
+    let payload = letter.payload().shown();
+    payload.lines().for_each(|line| tell!("  {line}"));
+    tell!("");
+}
+
+/// What a message is, by the exchange it came through.
+fn kind(letter: &Letter, object: &Value, names: &Names) -> String {
+    match letter.exchange.as_str() {
+        EVENTS => "event".into(),
+        COMMANDS if object["headers"][STATUS].is_string() => "result".into(),
+        COMMANDS => "command".into(),
+        exchange if exchange == names.tasks => "task".into(),
+        exchange if exchange == names.results => "outcome".into(),
+        "" => "message".into(),
+        exchange => format!("{exchange}:"),
+    }
+}
+
+/// A value without the quotes of a string.
+pub fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// "1 message", "2 messages".
+pub fn messages(number: u64) -> String {
+    match number {
+        1 => "1 message".into(),
+        number => format!("{number} messages"),
+    }
+}

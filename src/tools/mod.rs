@@ -1,0 +1,23 @@
+//! Looks into a bus without harming it, and mends what died on it: what `oat bus …` does, without its words.
+//!
+//! Everything here works through [`bus`](crate::bus) alone and so on both transports. A tool declares nothing that others
+//! use, listens on queues that are its own, and takes a message away only when its successor is confirmed in a queue.
+
+pub mod ask;
+pub mod filter;
+pub mod gelf;
+pub mod letter;
+pub mod listen;
+pub mod payload;
+pub mod resurrect;
+
+/// The exchanges of eventail's architecture, topics all: what happened, who is to do what, and what is said about it.
+pub const EVENTS: &str = "events";
+/// Orders to services (`service.Command`) and their results.
+pub const COMMANDS: &str = "commands";
+/// Log messages in GELF, under `service.LEVEL`.
+pub const LOGS: &str = "logs";
+/// The header by which eventail follows a matter from service to service; it refuses messages without one.
+pub const CONVERSATION: &str = "conversation_id";
+/// The header with which a service says how a command ended: `success` or `error`.
+pub const STATUS: &str = "status";

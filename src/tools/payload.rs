@@ -1,0 +1,188 @@
+//! Bodies as people read and write them. Whatever a body is, it can be shown; only what is JSON or CBOR can be sent.
+
+use crate::bus::Message;
+use crate::task::{CBOR, Encoding, JSON};
+use serde_json::{Map, Number, Value};
+
+/// A body, as far as it is understood.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Payload {
+    /// JSON, or CBOR that says nothing JSON cannot say.
+    Value(Value),
+    /// Anything else in UTF-8, nothing at all included.
+    Text(String),
+    /// Anything else.
+    Bytes(Vec<u8>),
+}
+
+impl Payload {
+    /// What a message says. The content type is believed if the body agrees; without one JSON is tried.
+    pub fn of(message: &Message) -> Payload {
+        let body = &message.body;
+        let value = match message.content_type.as_deref() {
+            _ if message.content_encoding.is_some() => None,
+            Some(CBOR) => from_cbor(body),
+            Some(JSON) | None => from_json(body),
+            Some(_) => None,
+        };
+        match value {
+            Some(value) => Payload::Value(value),
+            None => String::from_utf8(body.clone()).map_or_else(|_| Payload::Bytes(body.clone()), Payload::Text),
+        }
+    }
+
+    /// For people: JSON over several lines, bytes as their number and their beginning.
+    pub fn shown(&self) -> String {
+        match self {
+            Payload::Value(value) => serde_json::to_string_pretty(value).expect("a value has a form"),
+            Payload::Text(text) => text.clone(),
+            Payload::Bytes(bytes) => {
+                let more = if bytes.len() > 32 { "…" } else { "" };
+                format!("{} bytes: {}{more}", bytes.len(), hex::encode(&bytes[..bytes.len().min(32)]))
+            }
+        }
+    }
+}
+
+/// What was to be sent is neither JSON nor CBOR.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Unreadable {
+    /// It is text, and here it stops being JSON.
+    #[error("line {line}, column {column}: not JSON: {why}")]
+    Json {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// The parser's words, and what stands there.
+        why: String,
+    },
+    /// It looks binary, and nobody said that it is CBOR.
+    #[error("not text, so not JSON")]
+    Binary,
+    /// It was said to be CBOR.
+    #[error("byte {at}: not CBOR: {why}")]
+    Cbor {
+        /// How many bytes could be read.
+        at: usize,
+        /// The parser's words.
+        why: String,
+    },
+}
+
+/// Reads what somebody wants to send: JSON text, or CBOR where that was asked for. CBOR stays as it is.
+pub fn written(text: &[u8], encoding: Option<Encoding>) -> Result<Message, Unreadable> {
+    let binary = encoding == Some(Encoding::Cbor);
+    match std::str::from_utf8(text).map(serde_json::from_str::<Value>) {
+        Ok(Ok(value)) => Ok(message(&value, encoding.unwrap_or_default())),
+        _ if binary => cbor(text),
+        Ok(Err(error)) => Err(not_json(text, &error)),
+        Err(_) => Err(Unreadable::Binary),
+    }
+}
+
+/// Takes CBOR as it is, after a look whether it is any.
+pub fn cbor(bytes: &[u8]) -> Result<Message, Unreadable> {
+    let mut rest = bytes;
+    match ciborium::from_reader::<ciborium::Value, _>(&mut rest) {
+        Ok(_) if rest.is_empty() => Ok(Message::new(CBOR, bytes.to_vec())),
+        Ok(_) => Err(Unreadable::Cbor { at: bytes.len() - rest.len(), why: "something follows".into() }),
+        Err(error) => Err(Unreadable::Cbor { at: bytes.len() - rest.len(), why: error.to_string() }),
+    }
+}
+
+/// A message that says this.
+pub fn message(value: &Value, encoding: Encoding) -> Message {
+    const PLAIN: &str = "plain data always has a form";
+    let mut body = Vec::new();
+    match encoding {
+        Encoding::Json => serde_json::to_writer(&mut body, value).expect(PLAIN),
+        Encoding::Cbor => ciborium::into_writer(value, &mut body).expect(PLAIN),
+    }
+    Message::new(encoding.content_type(), body)
+}
+
+fn not_json(text: &[u8], error: &serde_json::Error) -> Unreadable {
+    let line = String::from_utf8_lossy(text).lines().nth(error.line().saturating_sub(1)).unwrap_or_default().to_owned();
+    let near: String = line.chars().skip(error.column().saturating_sub(10)).take(20).collect();
+    let why = error.to_string();
+    let why = why.split(" at line ").next().unwrap_or_default();
+    Unreadable::Json { line: error.line(), column: error.column(), why: format!("{why}, near {near:?}") }
+}
+
+/// JSON, if it is some and every number in it survives.
+fn from_json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok().filter(is_whole)
+}
+
+/// Whole numbers beyond 64 bits become floating-point numbers, and would come out changed.
+fn is_whole(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|n| n.abs() < 1e16),
+        Value::Array(values) => values.iter().all(is_whole),
+        Value::Object(fields) => fields.values().all(is_whole),
+        _ => true,
+    }
+}
+
+/// CBOR, if it is some and JSON can say the same.
+fn from_cbor(body: &[u8]) -> Option<Value> {
+    let mut rest = body;
+    let value = ciborium::from_reader(&mut rest).ok()?;
+    if rest.is_empty() { as_json(value) } else { None }
+}
+
+fn as_json(value: ciborium::Value) -> Option<Value> {
+    Some(match value {
+        ciborium::Value::Null => Value::Null,
+        ciborium::Value::Bool(truth) => Value::Bool(truth),
+        ciborium::Value::Text(text) => Value::String(text),
+        ciborium::Value::Float(number) => Value::Number(Number::from_f64(number)?),
+        ciborium::Value::Integer(number) => Value::Number(Number::from_i128(number.into())?),
+        ciborium::Value::Array(values) => Value::Array(values.into_iter().map(as_json).collect::<Option<_>>()?),
+        ciborium::Value::Map(fields) => {
+            let named = fields.into_iter().map(|(name, value)| Some((name.into_text().ok()?, as_json(value)?)));
+            Value::Object(named.collect::<Option<Map<_, _>>>()?)
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_written_is_read_in_both_forms() {
+        let value = json!({"id": 7, "price": 12.5, "tags": ["a", null, true], "big": u64::MAX});
+        for encoding in [Encoding::Json, Encoding::Cbor] {
+            let message = written(value.to_string().as_bytes(), Some(encoding)).unwrap();
+            assert_eq!(message.content_type.as_deref(), Some(encoding.content_type()));
+            assert_eq!(Payload::of(&message), Payload::Value(value.clone()));
+        }
+    }
+
+    #[test]
+    fn what_json_cannot_say_is_shown_as_it_is() {
+        let bytes = ciborium::Value::Bytes(vec![1, 2]);
+        let mut body = Vec::new();
+        ciborium::into_writer(&bytes, &mut body).unwrap();
+        assert_eq!(Payload::of(&Message::new(CBOR, body.clone())), Payload::Bytes(body));
+        let long = "123456789012345678901234567890";
+        assert_eq!(Payload::of(&Message::new(JSON, long.into())), Payload::Text(long.into()));
+        assert_eq!(Payload::of(&Message::new("text/plain", b"17".to_vec())), Payload::Text("17".into()));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_says_where() {
+        let wrong = |text: &[u8], encoding| written(text, encoding).unwrap_err();
+        let Unreadable::Json { line, column, why } = wrong(b"{\n  \"a\": oops}", None) else { panic!("not JSON") };
+        assert_eq!((line, column), (2, 8));
+        assert!(why.contains("oops"), "{why}");
+        assert_eq!(wrong(b"\xa1\x61a\x01", None), Unreadable::Binary);
+        assert!(written(b"\xa1\x61a\x01", Some(Encoding::Cbor)).is_ok());
+        assert!(matches!(wrong(b"\xa1\x61a", Some(Encoding::Cbor)), Unreadable::Cbor { at: 3, .. }));
+        assert!(matches!(wrong(b"\x01\x01", Some(Encoding::Cbor)), Unreadable::Cbor { at: 1, .. }));
+    }
+}
