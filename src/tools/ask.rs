@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// The service answered.
-    Answer(Message),
+    Answer(Box<Message>),
     /// It did not in time. The command may be carried out all the same.
     Late,
     /// No service takes this command: it was not sent.
@@ -36,7 +36,7 @@ pub async fn ask(connection: &Connection, command: &str, message: Message, patie
             let answer = delivery.message.clone();
             delivery.ack().await?;
             if answer.correlation_id.as_ref() == Some(&correlation) {
-                return Ok(Reply::Answer(answer));
+                return Ok(Reply::Answer(Box::new(answer)));
             }
         }
         Err(Error::Lost { doing: "waiting for the result".into() })

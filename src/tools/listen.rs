@@ -26,11 +26,11 @@ impl Ear {
     }
 }
 
-/// Those of the ears for which there is an exchange.
+/// Those of the ears for which there is an exchange, or will be.
 pub async fn existing(connection: &Connection, ears: Vec<Ear>) -> Result<Vec<Ear>, Error> {
     let mut found = Vec::new();
     for ear in ears {
-        if exists(connection, &ear.exchange).await? {
+        if ear.made || exists(connection, &ear.exchange).await? {
             found.push(ear);
         }
     }

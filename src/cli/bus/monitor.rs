@@ -98,33 +98,22 @@ impl Args {
         let names = self.common.bus.names();
         let asked = [&self.events, &self.commands, &self.tasks, &self.results].iter().any(|keys| !keys.is_empty());
         let everything = !asked && self.patterns.is_empty() && self.exchange.is_empty();
+        let all = vec!["#".to_owned()];
+        let of = |keys: &Vec<String>| if everything { all.clone() } else { keys.clone() };
         let topic = |exchange: &str, keys: &Vec<String>| Ear {
             made: true,
-            ..Ear::new(exchange, keys.iter().chain(&self.patterns))
+            ..Ear::new(exchange, of(keys).iter().chain(&self.patterns))
         };
-        let all = vec!["#".to_owned()];
-        let mut ears = match everything {
-            true => vec![
-                topic(EVENTS, &all),
-                topic(COMMANDS, &all),
-                direct(&names.tasks, &all),
-                direct(&names.results, &all),
-            ],
-            false => vec![
-                topic(EVENTS, &self.events),
-                topic(COMMANDS, &self.commands),
-                direct(&names.tasks, &self.tasks),
-                direct(&names.results, &self.results),
-            ],
-        };
+        let mut ears = vec![
+            topic(EVENTS, &self.events),
+            topic(COMMANDS, &self.commands),
+            direct(&names.tasks, &of(&self.tasks)),
+            direct(&names.results, &of(&self.results)),
+        ];
         ears.extend(self.exchange.iter().map(|(name, key)| Ear::new(name, [key])));
         ears.retain(|ear| !ear.keys.is_empty());
-        if everything {
-            let found = existing(connection, ears.clone()).await?;
-            // Where there is nothing yet, services may come: their exchanges are made as they would make them.
-            ears = if found.is_empty() { ears.into_iter().filter(|ear| ear.made).collect() } else { found };
-        }
-        Ok(ears)
+        // Whoever asks for something by name gets an error if it is not there.
+        if everything { Ok(existing(connection, ears).await?) } else { Ok(ears) }
     }
 }
 
