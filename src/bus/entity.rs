@@ -104,6 +104,21 @@ pub enum QueueKind {
     Exclusive,
 }
 
+impl QueueKind {
+    /// All of them.
+    pub const ALL: [QueueKind; 4] = [QueueKind::Quorum, QueueKind::Classic, QueueKind::Transient, QueueKind::Exclusive];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            QueueKind::Quorum => "quorum",
+            QueueKind::Classic => "classic",
+            QueueKind::Transient => "transient",
+            QueueKind::Exclusive => "exclusive",
+        }
+    }
+}
+
 /// A queue. A file keeps what it holds whatever its kind, until an exclusive one's connection is gone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queue {

@@ -233,7 +233,7 @@ impl Delivery {
         let message = counting(message, attempt.saturating_add(1));
         match receipt {
             Receipt::Amqp(receipt) => receipt.replace("", &queue, message).await,
-            Receipt::Local(receipt) => receipt.replace("", &queue, message).await,
+            Receipt::Local(receipt) => receipt.retry(&queue, message, Duration::ZERO).await,
         }
     }
 
@@ -247,7 +247,7 @@ impl Delivery {
         let message = Message { expiration: None, ..message };
         match receipt {
             Receipt::Amqp(receipt) => receipt.defer(&queue, message, delay).await,
-            Receipt::Local(receipt) => receipt.defer(&queue, message, delay).await,
+            Receipt::Local(receipt) => receipt.retry(&queue, message, delay).await,
         }
     }
 
@@ -284,7 +284,7 @@ fn counting(message: Message, attempt: u32) -> Message {
 }
 
 /// The same message, which goes on through the default exchange, and with how it was sent in the first place.
-fn sent(mut message: Message, exchange: String, key: String) -> Message {
+pub(super) fn sent(mut message: Message, exchange: String, key: String) -> Message {
     if message.text(CAME_FROM).is_none() || message.text(CAME_WITH).is_none() {
         message = message.header(CAME_FROM, HeaderValue::Text(exchange)).header(CAME_WITH, HeaderValue::Text(key));
     }

@@ -7,8 +7,9 @@ use super::ears::Ears;
 use super::file::{self, Failure};
 use super::group::{Done, Group, Owed, say_goodbye};
 use super::inbox::Inbox;
+use super::moments;
 use super::takers::Takers;
-use super::work::{Answer, Command, Door, Work};
+use super::work::{Answer, Command, Door, Told, Work};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -44,6 +45,8 @@ pub(super) struct Actor {
     /// `data_version` of the last look: it changes when others commit.
     version: i64,
     next_look: Instant,
+    /// When something happens by itself that consumers here may wait for, in milliseconds since 1970.
+    due: Option<i64>,
     /// When something was committed last.
     busy: Instant,
     /// After a failure: not before then, unless there is new work.
@@ -64,7 +67,7 @@ impl Actor {
         let (db, path, client) = open().map_err(|failure: Failure| failure.into_error(path))?;
         let now = Instant::now();
         let (takers, owed) = (Takers::default(), Owed::default());
-        let (dead, version, hungry, closing, ears) = (Vec::new(), -1, false, None, None);
+        let (dead, version, due, hungry, closing, ears) = (Vec::new(), -1, None, false, None, None);
         Ok(Actor {
             db,
             path,
@@ -77,6 +80,7 @@ impl Actor {
             dead,
             version,
             next_look: now,
+            due,
             busy: now,
             pause: now,
             hungry,
@@ -119,9 +123,15 @@ impl Actor {
         match () {
             () if self.hungry || !self.owed.is_empty() || !self.dead.is_empty() => Some(pause),
             () if !self.takers.any_waits() => None,
-            () if hears => Some(pause.max(self.next_look.saturating_duration_since(now))),
-            () => Some(pause.max(if self.busy.elapsed() < RESTLESS { POLL } else { DOZE })),
+            () if hears => Some(pause.max(self.next_look.saturating_duration_since(now).min(self.until_due()))),
+            () => Some(pause.max(if self.busy.elapsed() < RESTLESS { POLL } else { DOZE }.min(self.until_due()))),
         }
+    }
+
+    fn until_due(&self) -> Duration {
+        self.due.map_or(Duration::MAX, |due| {
+            Duration::from_millis(due.saturating_sub(moments::now()).max(0).unsigned_abs())
+        })
     }
 
     /// What is true in memory from the moment it is said, whatever the file will answer.
@@ -140,7 +150,7 @@ impl Actor {
             }
             // Before the first claim, so that nothing falls between the two.
             Work::Consume { .. } if self.ears.is_none() => self.ears = Some(Ears::open(self.client.folder())),
-            Work::Declare(_) | Work::Publish { .. } | Work::Consume { .. } | Work::Look { .. } => {}
+            _ => {}
         }
         Some(command)
     }
@@ -150,9 +160,9 @@ impl Actor {
         self.owed.returns.insert(message, counted);
     }
 
-    /// Looks for the dead: in time for consumers that wait, and at once for who wants to know the depth.
+    /// Looks for the dead: in time for consumers that wait, and at once for work that minds them.
     fn look_around(&mut self, batch: &[Command]) {
-        let asked = batch.iter().any(|command| matches!(command.work, Work::Look { .. }));
+        let asked = batch.iter().any(|command| command.work.minds_the_dead());
         if !asked && (Instant::now() < self.next_look || !self.takers.any_waits()) {
             return;
         }
@@ -194,8 +204,12 @@ impl Actor {
     /// Whether others have committed something that a consumer here waits for.
     fn has_news(&mut self) -> Result<bool, Failure> {
         let version = self.db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-        if version == self.version {
+        if version == self.version && self.until_due() > Duration::ZERO {
             return Ok(false);
+        }
+        self.due = moments::next(&self.db)?;
+        if self.until_due().is_zero() {
+            return Ok(true);
         }
         for queue in self.takers.wanted().into_keys() {
             if super::claims::any_ready(&self.db, queue)? {
@@ -225,16 +239,19 @@ impl Actor {
         }
         self.busy = Instant::now();
         self.owed = done.unpaid;
+        self.due = done.next;
         self.hungry = done.unclaimed || !done.takers.is_empty();
         if done.trouble {
             self.pause = Instant::now() + RETRY;
         }
         let cleared = self.dead.extract_if(.., |dead| done.cleared.contains(&dead.id));
         cleared.for_each(Dead::forget);
-        for (queue, parcel) in done.claimed {
-            if let Err(gone) = self.takers.hand_out(queue, parcel) {
-                self.owed.returns.insert(gone.message, false);
-                self.owed.leavers.extend(gone.consumer);
+        for (queue, parcels) in done.claimed {
+            for parcel in parcels {
+                if let Err(gone) = self.takers.hand_out(&queue, parcel) {
+                    self.owed.returns.insert(gone.message, false);
+                    self.owed.leavers.extend(gone.consumer);
+                }
             }
         }
         for taker in done.takers {
@@ -260,7 +277,7 @@ impl Actor {
         self.reply(command, Err(failure));
     }
 
-    fn reply(&self, command: Command, outcome: Result<Option<super::super::Depth>, Failure>) {
+    fn reply(&self, command: Command, outcome: Result<Told, Failure>) {
         if let Some(reply) = command.reply {
             reply.send(outcome.map_err(|failure| failure.into_error(&self.path))).ok();
         }
@@ -280,7 +297,7 @@ impl Actor {
             Err(failure) => tracing::warn!(?failure, "left the bus file without a goodbye; others will clear up"),
         }
         if let Some(reply) = self.closing.flatten() {
-            reply.send(Ok(None)).ok();
+            reply.send(Ok(Told::default())).ok();
         }
     }
 }

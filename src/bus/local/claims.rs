@@ -2,11 +2,12 @@
 //!
 //! Every statement names the owner: who was taken for dead in the meantime settles nothing.
 
-use super::super::message::{CAME_FROM, CAME_WITH, DIED_IN, REASON};
-use super::super::{Depth, Error, HeaderValue, Message, Queue};
+use super::super::message::{DIED_IN, REASON, sent};
+use super::super::{Error, HeaderValue, Message};
+use super::declare::{existing_queue, find_queue};
 use super::file::Failure;
 use super::post;
-use super::rows::{COLUMNS, Parcel, parcel, remains};
+use super::rows::{COLUMNS, PLACE, Parcel, parcel, remains};
 use super::transaction::guarded;
 use super::work::Settlement;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -17,24 +18,26 @@ const ORPHANS: &str =
     "SELECT id, owner FROM bus_messages WHERE owner > 0 AND owner NOT IN (SELECT id FROM bus_clients) ORDER BY id";
 
 /// Whether anything waits in this queue. Reads only, so that looking costs nobody a lock.
-pub(super) fn any_ready(db: &Connection, queue: i64) -> Result<bool, Failure> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM bus_messages WHERE queue = ?1 AND owner IS NULL)";
+pub(super) fn any_ready(db: &Connection, queue: &str) -> Result<bool, Failure> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM bus_messages WHERE owner IS NULL
+        AND queue = (SELECT id FROM bus_queues WHERE name = ?1))";
     Ok(db.prepare_cached(sql)?.query_row([queue], |row| row.get(0))?)
 }
 
-/// Claims the oldest messages of a queue, `room` at most, in their order. What cannot be read is cleared out of the way,
-/// or it would be the oldest for ever.
-pub(super) fn claim(db: &Connection, owner: i64, queue: i64, room: usize) -> Result<Vec<Parcel>, Failure> {
+/// Claims the first messages of a queue, `room` at most, in their order. What cannot be read is cleared out of the way,
+/// or it would be the first for ever. A queue that was deleted may come back; until then nothing is in it.
+pub(super) fn claim(db: &Connection, owner: i64, queue: &str, room: usize) -> Result<Vec<Parcel>, Failure> {
     let mut parcels = Vec::new();
+    let Some(queue) = find_queue(db, queue)?.map(|known| known.id) else { return Ok(parcels) };
     loop {
         let unreadable = claim_once(db, owner, queue, room - parcels.len(), &mut parcels)?;
         if unreadable.is_empty() {
             break;
         }
-        unreadable.into_iter().try_for_each(|(id, why)| clear_away(db, queue, id, &why))?;
+        unreadable.into_iter().try_for_each(|(id, why)| clear_away(db, id, &why))?;
     }
     // RETURNING promises no order.
-    parcels.sort_unstable_by_key(|parcel| parcel.id);
+    parcels.sort_unstable_by_key(|parcel| (parcel.rank, parcel.id));
     Ok(parcels)
 }
 
@@ -48,8 +51,8 @@ fn claim_once(
 ) -> Result<Vec<(i64, String)>, Failure> {
     let sql = format!(
         "UPDATE bus_messages SET owner = ?1 WHERE id IN
-             (SELECT id FROM bus_messages WHERE queue = ?2 AND owner IS NULL ORDER BY id LIMIT ?3)
-         RETURNING id, exchange, key, returns, {COLUMNS}"
+             (SELECT id FROM bus_messages WHERE queue = ?2 AND owner IS NULL ORDER BY rank, id LIMIT ?3)
+         RETURNING {PLACE}, {COLUMNS}"
     );
     let room = i64::try_from(room).unwrap_or(i64::MAX);
     let mut update = db.prepare_cached(&sql)?;
@@ -65,18 +68,13 @@ fn claim_once(
 }
 
 /// Buries what is no message; if its queue has no place for that, it is set aside.
-fn clear_away(db: &Connection, queue: i64, id: i64, why: &str) -> Result<(), Failure> {
-    let name: String =
-        db.prepare_cached("SELECT name FROM bus_queues WHERE id = ?1")?.query_row([queue], |row| row.get(0))?;
-    tracing::error!(
-        queue = name,
-        message = id,
-        why,
-        "a message in the bus file cannot be read; somebody else wrote it"
-    );
-    let (_, queue) = post::existing_queue(db, &name)?;
-    if !bury(db, id, format!("the bus file holds something else than a message: {why}"), &queue)? {
-        db.prepare_cached("UPDATE bus_messages SET owner = ?2 WHERE id = ?1")?.execute([id, NOBODY])?;
+fn clear_away(db: &Connection, id: i64, why: &str) -> Result<(), Failure> {
+    tracing::error!(message = id, why, "a message in the bus file cannot be read; somebody else wrote it");
+    match bury(db, id, format!("the bus file holds something else than a message: {why}"))? {
+        Burial::Done => {}
+        Burial::NoGrave | Burial::Refused => {
+            db.prepare_cached("UPDATE bus_messages SET owner = ?2 WHERE id = ?1")?.execute([id, NOBODY])?;
+        }
     }
     Ok(())
 }
@@ -89,9 +87,9 @@ pub(super) fn settle(db: &Connection, owner: i64, id: i64, how: &Settlement) -> 
     }
     match how {
         Settlement::Ack => Ok(()),
-        Settlement::Replace { exchange, key, message } => post::publish(db, exchange, key, message),
+        Settlement::Retry { queue, message, delay } => post::requeue(db, queue, message, *delay),
         Settlement::Bury { queue, message } => {
-            let dead = post::existing_queue(db, queue)?.1.dead_letter;
+            let dead = existing_queue(db, queue)?.queue.dead_letter;
             let dead = dead.ok_or_else(|| Error::NoDeadLetter { queue: queue.clone() })?;
             post::publish(db, &dead.exchange, &dead.key, message)
         }
@@ -102,14 +100,10 @@ pub(super) fn settle(db: &Connection, owner: i64, id: i64, how: &Settlement) -> 
 /// goes where dead letters go.
 pub(super) fn give_back(db: &Connection, owner: i64, id: i64, counted: bool) -> Result<(), Failure> {
     let sql = "UPDATE bus_messages SET owner = NULL, returns = returns + ?3 WHERE id = ?1 AND owner = ?2
-               RETURNING returns, (SELECT name FROM bus_queues AS queues WHERE queues.id = bus_messages.queue)";
-    let row = |row: &rusqlite::Row| Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?));
-    let Some((returns, queue)) = db.prepare_cached(sql)?.query_row(params![id, owner, counted], row).optional()? else {
-        return Ok(());
-    };
-    let (_, queue) = post::existing_queue(db, &queue)?;
-    match queue.delivery_limit {
-        Some(limit) if counted && returns > limit => bury_worn(db, id, returns, &queue),
+               RETURNING returns, (SELECT delivery_limit FROM bus_queues AS queues WHERE queues.id = bus_messages.queue)";
+    let row = |row: &rusqlite::Row| Ok((row.get::<_, u32>(0)?, row.get::<_, Option<u32>>(1)?));
+    match db.prepare_cached(sql)?.query_row(params![id, owner, counted], row).optional()? {
+        Some((returns, Some(limit))) if counted && returns > limit => bury_worn(db, id, returns),
         _ => Ok(()),
     }
 }
@@ -135,49 +129,57 @@ pub(super) fn give_back_all(db: &Connection, owner: i64) -> Result<(), Failure> 
 }
 
 /// If it cannot be buried now, it stays and is delivered on: a failure here must not keep others from coming back.
-fn bury_worn(db: &Connection, id: i64, returns: u32, queue: &Queue) -> Result<(), Failure> {
+fn bury_worn(db: &Connection, id: i64, returns: u32) -> Result<(), Failure> {
     let reason = format!("delivered {returns} times, the limit of the queue");
-    if let Err(failure) = guarded(db, || bury(db, id, reason, queue))? {
-        tracing::warn!(queue = queue.name, ?failure, "a message came back too often and cannot be buried now");
+    if let Err(failure) = guarded(db, || bury(db, id, reason))? {
+        tracing::warn!(message = id, ?failure, "a message came back too often and cannot be buried now");
     }
     Ok(())
 }
 
-/// Moves a message to where the dead letters of `queue` go. `false`: they go nowhere, and it would be lost.
-fn bury(db: &Connection, id: i64, reason: String, queue: &Queue) -> Result<bool, Failure> {
-    let Some(dead) = &queue.dead_letter else { return Ok(false) };
-    let sql = format!("SELECT id, exchange, key, returns, {COLUMNS} FROM bus_messages WHERE id = ?1");
-    let remains = db.prepare_cached(&sql)?.query_row([id], remains)?;
-    match post::publish(db, &dead.exchange, &dead.key, &epitaph(remains, reason, &queue.name)) {
+/// What became of a message that is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Burial {
+    /// It is where the dead letters of its queue go.
+    Done,
+    /// They go nowhere. It is where it was.
+    NoGrave,
+    /// They are not taken there. It is where it was.
+    Refused,
+}
+
+/// Moves a message to where the dead letters of its queue go.
+pub(super) fn bury(db: &Connection, id: i64, reason: String) -> Result<Burial, Failure> {
+    let sql = "SELECT name, iif(dead_untold, NULL, dead_exchange), dead_key FROM bus_queues
+        WHERE id = (SELECT queue FROM bus_messages WHERE id = ?1)";
+    let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let (name, exchange, key): (String, Option<String>, Option<String>) =
+        db.prepare_cached(sql)?.query_row([id], row)?;
+    let Some((exchange, key)) = exchange.zip(key) else { return Ok(Burial::NoGrave) };
+    let (_, remains) = unearth(db, id)?;
+    match guarded(db, || post::publish(db, &exchange, &key, &epitaph(remains, reason, &name)))? {
         Ok(()) => {
             db.prepare_cached("DELETE FROM bus_messages WHERE id = ?1")?.execute([id])?;
-            Ok(true)
+            Ok(Burial::Done)
         }
         Err(Failure::Refused(error)) => {
-            tracing::warn!(queue = queue.name, %error, "a message is dead and the dead-letter exchange does not take it");
-            Ok(false)
+            tracing::warn!(queue = name, %error, "a message is dead and the dead-letter exchange does not take it");
+            Ok(Burial::Refused)
         }
         Err(failure) => Err(failure),
     }
 }
 
-fn epitaph(worn: Parcel, reason: String, queue: &str) -> Message {
-    worn.message
-        .header(REASON, HeaderValue::Text(reason))
-        .header(DIED_IN, HeaderValue::Text(queue.into()))
-        .header(CAME_FROM, HeaderValue::Text(worn.exchange))
-        .header(CAME_WITH, HeaderValue::Text(worn.key))
+/// A message and the number of its queue, as much of it as can be read.
+pub(super) fn unearth(db: &Connection, id: i64) -> Result<(i64, Parcel), Failure> {
+    let sql = format!("SELECT {PLACE}, {COLUMNS}, queue FROM bus_messages WHERE id = ?1");
+    let row = |row: &rusqlite::Row| Ok((row.get("queue")?, parcel(row).or_else(|_| remains(row))?));
+    Ok(db.prepare_cached(&sql)?.query_row([id], row)?)
 }
 
-/// How full a queue is. Clear away the dead first, or their claims and consumers count.
-pub(super) fn depth(db: &Connection, queue: &str) -> Result<Depth, Failure> {
-    let (id, _) = post::existing_queue(db, queue)?;
-    let count = |sql: &str| db.prepare_cached(sql)?.query_row([id], |row| row.get::<_, i64>(0));
-    Ok(Depth {
-        ready: count("SELECT count(*) FROM bus_messages WHERE queue = ?1 AND owner IS NULL")?.unsigned_abs(),
-        unacked: Some(
-            count("SELECT count(*) FROM bus_messages WHERE queue = ?1 AND owner IS NOT NULL")?.unsigned_abs(),
-        ),
-        consumers: count("SELECT count(*) FROM bus_consumers WHERE queue = ?1")?.unsigned_abs(),
-    })
+/// It must not die a second time of what it died of.
+fn epitaph(worn: Parcel, reason: String, queue: &str) -> Message {
+    Message { expiration: None, ..sent(worn.message, worn.exchange, worn.key) }
+        .header(REASON, HeaderValue::Text(reason))
+        .header(DIED_IN, HeaderValue::Text(queue.into()))
 }

@@ -6,6 +6,7 @@
 //! somebody who holds its lock or finds it gone. Names are never used twice.
 
 use super::file::Failure;
+use super::{declare, moments};
 use rusqlite::{Connection, params};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Error, ErrorKind};
@@ -158,7 +159,8 @@ fn list(db: &Connection, id: Option<i64>, lock: &Path, name: &str) -> Result<i64
 }
 
 fn strike(db: &Connection, id: i64) -> Result<(), Failure> {
-    db.prepare_cached("DELETE FROM bus_consumers WHERE client = ?1")?.execute([id])?;
+    moments::leave(db, id, None)?;
+    declare::remove_owned(db, id)?;
     db.prepare_cached("DELETE FROM bus_clients WHERE id = ?1")?.execute([id])?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::super::{Depth, Error, Options, Seen, Topology};
 use super::actor::Actor;
 use super::consumer::Consumer;
 use super::publisher::Publisher;
-use super::work::{Line, Work};
+use super::work::{Line, Question, Told, Work};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use tokio::sync::oneshot;
@@ -67,32 +67,36 @@ impl Connection {
 
     /// How full a queue is, the dead not counted.
     pub async fn depth(&self, queue: &str) -> Result<Depth, Error> {
-        Ok(self.line.ask("looking at a queue", Work::Look { queue: queue.into() }).await?.unwrap_or_default())
+        Ok(self.look(Question::Depth { queue: queue.into() }).await?.depth)
     }
 
     /// Whether all of this is there.
-    pub async fn check(&self, _topology: &Topology) -> Result<(), Error> {
-        Err(unfinished())
+    pub async fn check(&self, topology: &Topology) -> Result<(), Error> {
+        self.look(Question::Check(topology.clone())).await.map(drop)
     }
 
     /// The names of all queues.
     pub async fn queues(&self) -> Result<Vec<String>, Error> {
-        Err(unfinished())
+        Ok(self.look(Question::Names).await?.names)
     }
 
     /// The first messages that wait in a queue; changes nothing.
-    pub async fn browse(&self, _queue: &str, _limit: usize) -> Result<Vec<Seen>, Error> {
-        Err(unfinished())
+    pub async fn browse(&self, queue: &str, limit: usize) -> Result<Vec<Seen>, Error> {
+        Ok(self.look(Question::Browse { queue: queue.into(), limit }).await?.seen)
     }
 
     /// Removes what waits.
-    pub async fn purge(&self, _queue: &str) -> Result<u64, Error> {
-        Err(unfinished())
+    pub async fn purge(&self, queue: &str) -> Result<u64, Error> {
+        Ok(self.line.ask("purging", Work::Purge { queue: queue.into() }).await?.purged)
     }
 
     /// Deletes a queue.
-    pub async fn delete_queue(&self, _queue: &str) -> Result<(), Error> {
-        Err(unfinished())
+    pub async fn delete_queue(&self, queue: &str) -> Result<(), Error> {
+        self.line.ask("deleting a queue", Work::Delete { queue: queue.into() }).await.map(drop)
+    }
+
+    async fn look(&self, question: Question) -> Result<Told, Error> {
+        self.line.ask("looking at the bus", Work::Look(question)).await
     }
 
     /// Returns when everything is back and the file is closed; or, if others keep it locked, after a few seconds, and what
@@ -100,10 +104,6 @@ impl Connection {
     pub async fn close(self) {
         self.line.ask_leaving("closing", Work::Close).await.ok();
     }
-}
-
-fn unfinished() -> Error {
-    Error::Unsupported { what: "the embedded bus".into(), why: "not written yet".into() }
 }
 
 /// `sqlite:PATH` or `sqlite://PATH`; the path is taken as it stands.

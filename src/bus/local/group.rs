@@ -1,14 +1,13 @@
 //! One transaction: the work of many, committed together, each piece with a savepoint of its own.
 
-use super::super::Depth;
 use super::claims::{self, claim, give_back, give_back_all, give_back_orphans};
 use super::clients::{Client, Dead};
 use super::file::Failure;
-use super::post;
 use super::rows::Parcel;
 use super::takers::{Taker, Takers};
 use super::transaction::{begin, begin_now, end, guarded};
-use super::work::{Command, ConsumerId, Work};
+use super::work::{Command, ConsumerId, Told, Work};
+use super::{declare, look, moments, post};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,15 +46,17 @@ pub(super) struct Group<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Done {
     /// One for each command.
-    pub answers: Vec<Result<Option<Depth>, Failure>>,
+    pub answers: Vec<Result<Told, Failure>>,
     /// New consumers.
     pub takers: Vec<Taker>,
     /// New claims, by queue.
-    pub claimed: Vec<(i64, Parcel)>,
+    pub claimed: Vec<(String, Vec<Parcel>)>,
     /// The dead whose messages are back.
     pub cleared: Vec<i64>,
     /// What the file did not take, and is still owed.
     pub unpaid: Owed,
+    /// When something will happen by itself.
+    pub next: Option<i64>,
     /// Others may have waited for something in it.
     pub news: bool,
     /// Part of it failed through nobody's fault: rest before the next try.
@@ -89,22 +90,36 @@ impl Group<'_> {
                 Err(failure) => done.failed("clearing up after a client", &failure),
             }
         }
+        self.pass(&mut done)?;
         for command in self.batch {
             let answer = self.answer(command, &mut done)?;
             done.answers.push(answer);
         }
         pay(self.db, self.client.id, self.owed, &mut done)?;
-        done.news = !self.dead.is_empty()
+        if !self.owed.is_empty() {
+            // What came back may have died in the meantime.
+            self.pass(&mut done)?;
+        }
+        done.news |= !self.dead.is_empty()
             || !self.owed.is_empty()
             || self.batch.iter().any(|command| command.work.fills_a_queue());
         self.claim(&mut done)?;
+        done.next = moments::next(self.db)?;
         Ok(done)
     }
 
+    fn pass(&self, done: &mut Done) -> Result<(), Failure> {
+        match guarded(self.db, || moments::pass(self.db))? {
+            Ok(passed) => done.news |= passed,
+            Err(failure) => done.failed("what is due", &failure),
+        }
+        Ok(())
+    }
+
     /// A message whose settlement failed goes back, and only what was refused is counted as a try.
-    fn answer(&mut self, command: &Command, done: &mut Done) -> Result<Result<Option<Depth>, Failure>, Failure> {
+    fn answer(&mut self, command: &Command, done: &mut Done) -> Result<Result<Told, Failure>, Failure> {
         if command.is_abandoned() {
-            return Ok(Ok(None));
+            return Ok(Ok(Told::default()));
         }
         let answer = guarded(self.db, || perform(self.db, self.client.id, &command.work, &mut done.takers))?;
         if let (Err(failure), Work::Settle { id, .. }) = (&answer, &command.work) {
@@ -123,7 +138,7 @@ impl Group<'_> {
         }
         for (queue, room) in self.takers.wanted() {
             match guarded(self.db, || claim(self.db, self.client.id, queue, room))? {
-                Ok(parcels) => done.claimed.extend(parcels.into_iter().map(|parcel| (queue, parcel))),
+                Ok(parcels) => done.claimed.push((queue.into(), parcels)),
                 Err(failure) => {
                     done.failed("taking messages", &failure);
                     done.unclaimed = true;
@@ -134,25 +149,27 @@ impl Group<'_> {
     }
 }
 
-fn perform(db: &Connection, me: i64, work: &Work, takers: &mut Vec<Taker>) -> Result<Option<Depth>, Failure> {
+fn perform(db: &Connection, me: i64, work: &Work, takers: &mut Vec<Taker>) -> Result<Told, Failure> {
     match work {
-        Work::Declare(topology) => post::declare(db, topology)?,
+        Work::Declare(topology) => declare::declare(db, me, topology)?,
         Work::Publish { exchange, key, message } => post::publish(db, exchange, key, message)?,
         Work::Settle { id, how } => claims::settle(db, me, *id, how)?,
-        Work::Look { queue } => return claims::depth(db, queue).map(Some),
+        Work::Look(question) => return look::answer(db, me, question),
+        Work::Purge { queue } => return Ok(Told { purged: declare::purge(db, me, queue)?, ..Told::default() }),
+        Work::Delete { queue } => declare::delete(db, me, queue)?,
         Work::Consume { consumer, queue, prefetch, parcels } => {
-            let (queue, _) = post::existing_queue(db, queue)?;
+            declare::usable_queue(db, me, queue)?;
             let prefetch = usize::from((*prefetch).max(1));
             register(db, me, *consumer, queue, prefetch)?;
-            takers.push(Taker { id: *consumer, queue, prefetch, parcels: parcels.clone() });
+            takers.push(Taker { id: *consumer, queue: queue.clone(), prefetch, parcels: parcels.clone() });
         }
         // Already among the debts of this group; here they only wait for its commit.
         Work::Cancel { .. } | Work::GiveBack { .. } | Work::Close => {}
     }
-    Ok(None)
+    Ok(Told::default())
 }
 
-fn register(db: &Connection, me: i64, consumer: ConsumerId, queue: i64, prefetch: usize) -> Result<(), Failure> {
+fn register(db: &Connection, me: i64, consumer: ConsumerId, queue: &str, prefetch: usize) -> Result<(), Failure> {
     let (consumer, prefetch) = (consumer.cast_signed(), i64::try_from(prefetch).unwrap_or(i64::MAX));
     db.execute("INSERT INTO bus_consumers VALUES (?1, ?2, ?3, ?4)", params![me, consumer, queue, prefetch])?;
     Ok(())
@@ -167,7 +184,7 @@ fn pay(db: &Connection, me: i64, owed: &Owed, done: &mut Done) -> Result<(), Fai
         }
     }
     for consumer in &owed.leavers {
-        if let Err(failure) = guarded(db, || unregister(db, me, *consumer))? {
+        if let Err(failure) = guarded(db, || moments::leave(db, me, Some(consumer.cast_signed())))? {
             done.failed("removing a consumer", &failure);
             done.unpaid.leavers.insert(*consumer);
         }
@@ -178,12 +195,6 @@ fn pay(db: &Connection, me: i64, owed: &Owed, done: &mut Done) -> Result<(), Fai
         done.failed("giving back what nobody holds", &failure);
         done.unpaid.orphans = true;
     }
-    Ok(())
-}
-
-fn unregister(db: &Connection, me: i64, consumer: ConsumerId) -> Result<(), Failure> {
-    let sql = "DELETE FROM bus_consumers WHERE client = ?1 AND number = ?2";
-    db.prepare_cached(sql)?.execute([me, consumer.cast_signed()])?;
     Ok(())
 }
 

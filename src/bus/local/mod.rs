@@ -8,7 +8,8 @@
 //! * `work`: what is sent to the thread; `actor`: the thread; `group`: one
 //!   `transaction` of it; `takers`: who waits.
 //! * `inbox`: where the thread sleeps; `ears`: how it hears of the commits of others.
-//! * `post` routes and stores, `claims` hands out and takes back, `rows` turns rows into messages.
+//! * `declare` makes and removes queues, `post` routes and stores, `claims` hands out and takes back, `look` only looks;
+//!   `moments` is what happens by itself; `rows` turns rows into messages.
 //! * `clients` tells the living from the dead; `file` opens, `schema` creates.
 //!
 //! Tables are called `bus_…`, so that the records of an application may live in the same file.
@@ -18,10 +19,13 @@ mod claims;
 mod clients;
 mod connection;
 mod consumer;
+mod declare;
 mod ears;
 mod file;
 mod group;
 mod inbox;
+mod look;
+mod moments;
 mod post;
 mod publisher;
 mod receipt;

@@ -1,133 +1,152 @@
-//! Declares, routes and stores: SQL for what comes in. Always inside a transaction of `group`.
+//! Routes and stores: SQL for what comes in. Always inside a transaction of `group`.
 
-use super::super::routing::matches;
-use super::super::{Binding, Error, Exchange, ExchangeKind, Message, Queue, Topology};
+use super::super::{Error, Message};
+use super::declare;
 use super::file::Failure;
+use super::moments::{LATER, millis, now};
 use super::rows::{COLUMNS, encode};
-use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::BTreeSet;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-/// All of it or nothing. The default exchange is there and leads to every queue, whatever is declared.
-pub(super) fn declare(db: &Connection, topology: &Topology) -> Result<(), Failure> {
-    let mut named = topology.exchanges.iter().filter(|exchange| !exchange.name.is_empty());
-    named.try_for_each(|exchange| declare_exchange(db, exchange))?;
-    topology.queues.iter().try_for_each(|queue| declare_queue(db, queue))
+/// A queue as far as a message that comes to it is concerned.
+#[derive(Debug)]
+pub(super) struct Home {
+    id: i64,
+    max_length: Option<i64>,
+    message_ttl: Option<i64>,
+    max_priority: Option<u8>,
 }
 
-fn declare_exchange(db: &Connection, Exchange { name, kind, .. }: &Exchange) -> Result<(), Failure> {
-    match kind_of(db, name)? {
-        Some(found) if found == *kind => Ok(()),
-        Some(found) => Err(conflict(format!("exchange {name:?}"), "type", found.name(), kind.name())),
-        None => {
-            db.execute("INSERT INTO bus_exchanges VALUES (?1, ?2)", [name.as_str(), kind.name()])?;
-            Ok(())
+/// What [`Home::read`] reads.
+const HOME: &str = "bus_queues.id, max_length, message_ttl, max_priority";
+
+impl Home {
+    /// The queue of this number, which is there.
+    pub fn of(db: &Connection, queue: i64) -> Result<Home, Failure> {
+        let sql = format!("SELECT {HOME} FROM bus_queues WHERE id = ?1");
+        Ok(db.prepare_cached(&sql)?.query_row([queue], |row| Home::read(row, 0))?)
+    }
+
+    /// The queue of this name, if it is there.
+    pub fn named(db: &Connection, name: &str) -> Result<Option<Home>, Failure> {
+        let sql = format!("SELECT {HOME} FROM bus_queues WHERE name = ?1");
+        Ok(db.prepare_cached(&sql)?.query_row([name], |row| Home::read(row, 0)).optional()?)
+    }
+
+    fn read(row: &Row, first: usize) -> Result<Home, rusqlite::Error> {
+        Ok(Home {
+            id: row.get(first)?,
+            max_length: row.get(first + 1)?,
+            message_ttl: row.get(first + 2)?,
+            max_priority: row.get(first + 3)?,
+        })
+    }
+
+    /// Higher priorities come first, and what is beyond the highest counts as that.
+    fn rank(&self, message: &Message) -> i64 {
+        -i64::from(message.priority.unwrap_or(0).min(self.max_priority.unwrap_or(0)))
+    }
+
+    /// When a message that comes now will have waited too long.
+    fn end(&self, message: &Message) -> Option<i64> {
+        let spans = [self.message_ttl, message.expiration.map(millis)];
+        spans.into_iter().flatten().min().map(|span| now().saturating_add(span))
+    }
+
+    fn refuse_if_full(&self, db: &Connection) -> Result<(), Failure> {
+        let Some(most) = self.max_length else { return Ok(()) };
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM bus_messages WHERE queue = ?1 AND owner IS NULL LIMIT ?2)";
+        match db.prepare_cached(sql)?.query_row([self.id, most], |row| row.get::<_, i64>(0))? {
+            waiting if waiting < most => Ok(()),
+            _ => Err(Error::Nacked { why: format!("a queue is full, with {most} messages waiting in it") }.into()),
         }
     }
-}
-
-fn declare_queue(db: &Connection, queue: &Queue) -> Result<(), Failure> {
-    let id = match find_queue(db, &queue.name)? {
-        None => insert_queue(db, queue)?,
-        Some((id, found)) => {
-            let what = || format!("queue {:?}", queue.name);
-            if found.dead_letter != queue.dead_letter {
-                return Err(conflict(what(), "dead letters", &found.dead_letter, &queue.dead_letter));
-            }
-            if found.delivery_limit != queue.delivery_limit {
-                return Err(conflict(what(), "delivery limit", found.delivery_limit, queue.delivery_limit));
-            }
-            id
-        }
-    };
-    let mut named = queue.bindings.iter().filter(|binding| !binding.exchange.is_empty());
-    named.try_for_each(|binding| bind(db, binding, id))
-}
-
-fn conflict(what: String, property: &str, found: impl std::fmt::Debug, wanted: impl std::fmt::Debug) -> Failure {
-    Error::Conflict { what, why: format!("its {property}: {found:?} there, {wanted:?} here") }.into()
-}
-
-fn insert_queue(db: &Connection, queue: &Queue) -> Result<i64, Failure> {
-    let (exchange, key) = queue.dead_letter.as_ref().map(|dead| (&dead.exchange, &dead.key)).unzip();
-    let sql = "INSERT INTO bus_queues (name, dead_exchange, dead_key, delivery_limit) VALUES (?1, ?2, ?3, ?4)";
-    Ok(db.prepare(sql)?.insert(params![queue.name, exchange, key, queue.delivery_limit])?)
-}
-
-fn bind(db: &Connection, Binding { exchange, key, .. }: &Binding, queue: i64) -> Result<(), Failure> {
-    kind_of(db, exchange)?.ok_or_else(|| Error::Missing { what: format!("exchange {exchange:?}") })?;
-    db.execute("INSERT OR IGNORE INTO bus_bindings VALUES (?1, ?2, ?3)", params![exchange, key, queue])?;
-    Ok(())
-}
-
-/// The queue of this name, without its bindings.
-pub(super) fn find_queue(db: &Connection, name: &str) -> Result<Option<(i64, Queue)>, Failure> {
-    let sql = "SELECT id, dead_exchange, dead_key, delivery_limit FROM bus_queues WHERE name = ?1";
-    let found = db.prepare_cached(sql)?.query_row([name], |row| {
-        let dead: (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
-        let dead_letter = dead.0.zip(dead.1).map(|(exchange, key)| Binding::new(&exchange, &key));
-        let delivery_limit = row.get(3)?;
-        Ok((row.get(0)?, Queue { dead_letter, delivery_limit, ..Queue::new(name) }))
-    });
-    Ok(found.optional()?)
-}
-
-/// The same, for those to whom it must exist.
-pub(super) fn existing_queue(db: &Connection, name: &str) -> Result<(i64, Queue), Failure> {
-    find_queue(db, name)?.ok_or_else(|| Error::Missing { what: format!("queue {name:?}") }.into())
-}
-
-fn kind_of(db: &Connection, exchange: &str) -> Result<Option<ExchangeKind>, Failure> {
-    let sql = "SELECT kind FROM bus_exchanges WHERE name = ?1";
-    let name: Option<String> = db.prepare_cached(sql)?.query_row([exchange], |row| row.get(0)).optional()?;
-    Ok(name.and_then(|name| ExchangeKind::ALL.into_iter().find(|kind| kind.name() == name)))
 }
 
 /// Stores a copy in every queue that it is routed to, of which there must be one.
 pub(super) fn publish(db: &Connection, exchange: &str, key: &str, message: &Message) -> Result<(), Failure> {
-    let queues = route(db, exchange, key)?;
-    if queues.is_empty() {
+    let homes = route(db, exchange, key, message)?;
+    if homes.is_empty() {
         return Err(Error::Unroutable { exchange: exchange.into(), key: key.into() }.into());
     }
-    let sql = format!(
-        "INSERT INTO bus_messages (queue, exchange, key, {COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-    );
-    let mut insert = db.prepare_cached(&sql)?;
-    let headers = encode(&message.headers);
-    let Message { body, content_type, content_encoding, message_id, correlation_id, reply_to, kind, app_id, .. } =
-        message;
-    for queue in queues {
-        insert.execute(params![
-            queue,
-            exchange,
-            key,
-            content_type,
-            content_encoding,
-            message_id,
-            correlation_id,
-            reply_to,
-            kind,
-            app_id,
-            headers,
-            body
-        ])?;
+    for home in homes.values() {
+        home.refuse_if_full(db)?;
+        store(db, home, exchange, key, message)?;
     }
     Ok(())
 }
 
 /// Each queue once, however many of its bindings match.
-fn route(db: &Connection, exchange: &str, key: &str) -> Result<BTreeSet<i64>, Failure> {
+fn route(db: &Connection, exchange: &str, key: &str, message: &Message) -> Result<BTreeMap<i64, Home>, Failure> {
     if exchange.is_empty() {
-        return Ok(find_queue(db, key)?.map(|(id, _)| id).into_iter().collect());
+        return Ok(Home::named(db, key)?.map(|home| (home.id, home)).into_iter().collect());
     }
-    let kind = kind_of(db, exchange)?.ok_or_else(|| Error::Missing { what: format!("exchange {exchange:?}") })?;
-    let mut select = db.prepare_cached("SELECT key, queue FROM bus_bindings WHERE exchange = ?1")?;
-    let mut queues = BTreeSet::new();
-    for row in select.query_map([exchange], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))? {
-        let (pattern, queue) = row?;
-        if matches(kind, &pattern, key) {
-            queues.insert(queue);
+    let kind = declare::existing_exchange(db, exchange)?;
+    let sql = format!(
+        "SELECT key, headers, {HOME} FROM bus_bindings JOIN bus_queues ON bus_queues.id = queue WHERE exchange = ?1"
+    );
+    let mut select = db.prepare_cached(&sql)?;
+    let mut rows = select.query([exchange])?;
+    let mut homes = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let binding = declare::binding(exchange, row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default());
+        if binding.takes(kind, key, &message.headers) {
+            let home = Home::read(row, 2)?;
+            homes.insert(home.id, home);
         }
     }
-    Ok(queues)
+    Ok(homes)
+}
+
+/// Puts a message at the end of a queue.
+pub(super) fn store(db: &Connection, home: &Home, exchange: &str, key: &str, message: &Message) -> Result<(), Failure> {
+    insert(db, home, None, home.end(message), exchange, key, message)
+}
+
+/// The same when `delay` is over. Whatever already had a place in a queue finds one again, however full it is.
+pub(super) fn requeue(db: &Connection, queue: &str, message: &Message, delay: Duration) -> Result<(), Failure> {
+    let home =
+        Home::named(db, queue)?.ok_or_else(|| Error::Unroutable { exchange: String::new(), key: queue.into() })?;
+    match delay.is_zero() {
+        true => store(db, &home, "", queue, message),
+        false => insert(db, &home, Some(LATER), Some(now().saturating_add(millis(delay))), "", queue, message),
+    }
+}
+
+fn insert(
+    db: &Connection,
+    home: &Home,
+    owner: Option<i64>,
+    due: Option<i64>,
+    exchange: &str,
+    key: &str,
+    message: &Message,
+) -> Result<(), Failure> {
+    let sql = format!(
+        "INSERT INTO bus_messages (queue, rank, owner, due, exchange, key, {COLUMNS})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+    );
+    db.prepare_cached(&sql)?.execute(params![
+        home.id,
+        home.rank(message),
+        owner,
+        due,
+        exchange,
+        key,
+        message.content_type,
+        message.content_encoding,
+        message.message_id,
+        message.correlation_id,
+        message.reply_to,
+        message.kind,
+        message.app_id,
+        message.timestamp.map(u64::cast_signed),
+        message.priority,
+        message.expiration.map(millis),
+        message.transient,
+        encode(&message.headers),
+        message.body
+    ])?;
+    Ok(())
 }

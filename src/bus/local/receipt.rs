@@ -34,15 +34,9 @@ impl Receipt {
         self.settle("acknowledging", Settlement::Ack).await
     }
 
-    /// Publishes `message` and removes the old one, in one transaction.
-    pub async fn replace(self, exchange: &str, key: &str, message: Message) -> Result<(), Error> {
-        let how = Settlement::Replace { exchange: exchange.into(), key: key.into(), message };
-        self.settle("retrying", how).await
-    }
-
-    /// The same, but `message` may not be claimed before `delay` is over.
-    pub async fn defer(self, queue: &str, message: Message, _delay: Duration) -> Result<(), Error> {
-        self.replace("", queue, message).await
+    /// Puts `message` at the end of `queue` when `delay` is over and removes the old one, in one transaction.
+    pub async fn retry(self, queue: &str, message: Message, delay: Duration) -> Result<(), Error> {
+        self.settle("retrying", Settlement::Retry { queue: queue.into(), message, delay }).await
     }
 
     /// Sends `message` where the dead letters of `queue` go and removes the old one, in one transaction.

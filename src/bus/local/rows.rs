@@ -1,23 +1,28 @@
 //! A message as a row, and a claimed row on its way to a consumer.
 
 use super::super::message::{ATTEMPT, Death, Receipt as AnyReceipt};
-use super::super::{Delivery, HeaderValue, Message};
+use super::super::{Delivery, HeaderValue, Message, Seen};
 use super::receipt::Receipt;
 use super::work::Line;
 use ciborium::Value;
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Error as SqlError, Row};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-/// The columns of a message in the order in which [`message`] reads them.
-pub(super) const COLUMNS: &str =
-    "content_type, content_encoding, message_id, correlation_id, reply_to, kind, app_id, headers, body";
+/// The columns of a message.
+pub(super) const COLUMNS: &str = "content_type, content_encoding, message_id, correlation_id, reply_to, kind, app_id,
+     timestamp, priority, expiration, transient, headers, body";
+/// What stands before them.
+pub(super) const PLACE: &str = "id, rank, exchange, key, returns";
 
 /// A message that this connection has claimed and not yet handed out.
 #[derive(Debug)]
 pub(super) struct Parcel {
     /// Its number, never used twice in a file.
     pub id: i64,
+    /// Its place in its queue is after those of a smaller one.
+    pub rank: i64,
     pub exchange: String,
     pub key: String,
     /// How often it came back.
@@ -28,48 +33,67 @@ pub(super) struct Parcel {
 impl Parcel {
     /// Handed out: from here on it is the caller's to settle.
     pub fn into_delivery(self, queue: &str, line: &Line) -> Delivery {
-        let tries = self.message.int(ATTEMPT).and_then(|tries| u32::try_from(tries).ok()).unwrap_or(1).max(1);
         Delivery {
+            attempt: self.attempt(),
             deaths: Death::told(&self.message).into_iter().collect(),
             message: self.message,
             queue: queue.into(),
             exchange: self.exchange,
             routing_key: self.key,
             redelivered: self.returns > 0,
-            attempt: tries.saturating_add(self.returns),
             receipt: AnyReceipt::Local(Receipt::new(line.clone(), self.id)),
         }
     }
+
+    /// Looked at, and left where it was.
+    pub fn into_seen(self) -> Seen {
+        Seen {
+            attempt: self.attempt(),
+            deaths: Death::told(&self.message).into_iter().collect(),
+            message: self.message,
+            exchange: self.exchange,
+            routing_key: self.key,
+            redelivered: self.returns > 0,
+        }
+    }
+
+    /// Retries and returns both count.
+    fn attempt(&self) -> u32 {
+        let tries = self.message.int(ATTEMPT).and_then(|tries| u32::try_from(tries).ok()).unwrap_or(1).max(1);
+        tries.saturating_add(self.returns)
+    }
 }
 
-/// Reads `id, exchange, key, returns` and [`COLUMNS`].
+/// Reads [`PLACE`] and [`COLUMNS`].
 pub(super) fn parcel(row: &Row) -> Result<Parcel, SqlError> {
     Ok(Parcel {
         id: row.get(0)?,
-        exchange: row.get(1)?,
-        key: row.get(2)?,
-        returns: row.get(3)?,
-        message: message(row, 4)?,
+        rank: row.get(1)?,
+        exchange: row.get(2)?,
+        key: row.get(3)?,
+        returns: row.get(4)?,
+        message: message(row)?,
     })
 }
 
 /// The same of a row in which somebody else wrote what is no message: what can be read, and the body in any case.
 pub(super) fn remains(row: &Row) -> Result<Parcel, SqlError> {
     let text = |column| row.get::<_, Option<String>>(column).ok().flatten();
-    let headers = row.get_ref(11)?.as_blob().ok().and_then(decode).unwrap_or_default();
-    let body = match row.get_ref(12)? {
+    let headers = row.get_ref(16)?.as_blob().ok().and_then(decode).unwrap_or_default();
+    let body = match row.get_ref(17)? {
         ValueRef::Null => Vec::new(),
         ValueRef::Integer(number) => number.to_string().into_bytes(),
         ValueRef::Real(number) => number.to_string().into_bytes(),
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
     };
     let [content_type, content_encoding, message_id, correlation_id, reply_to, kind, app_id] =
-        [4, 5, 6, 7, 8, 9, 10].map(text);
+        [5, 6, 7, 8, 9, 10, 11].map(text);
     Ok(Parcel {
         id: row.get(0)?,
-        exchange: text(1).unwrap_or_default(),
-        key: text(2).unwrap_or_default(),
-        returns: row.get(3).unwrap_or_default(),
+        rank: row.get(1).unwrap_or_default(),
+        exchange: text(2).unwrap_or_default(),
+        key: text(3).unwrap_or_default(),
+        returns: row.get(4).unwrap_or_default(),
         message: Message {
             body,
             content_type,
@@ -85,20 +109,23 @@ pub(super) fn remains(row: &Row) -> Result<Parcel, SqlError> {
     })
 }
 
-/// Reads [`COLUMNS`], the first of which is number `first`.
-fn message(row: &Row, first: usize) -> Result<Message, SqlError> {
+/// Reads [`COLUMNS`] where they stand behind [`PLACE`].
+fn message(row: &Row) -> Result<Message, SqlError> {
     Ok(Message {
-        content_type: row.get(first)?,
-        content_encoding: row.get(first + 1)?,
-        message_id: row.get(first + 2)?,
-        correlation_id: row.get(first + 3)?,
-        reply_to: row.get(first + 4)?,
-        kind: row.get(first + 5)?,
-        app_id: row.get(first + 6)?,
-        headers: decode(row.get_ref(first + 7)?.as_blob()?)
-            .ok_or_else(|| SqlError::InvalidColumnType(first + 7, "headers".into(), Type::Blob))?,
-        body: row.get(first + 8)?,
-        ..Message::default()
+        content_type: row.get(5)?,
+        content_encoding: row.get(6)?,
+        message_id: row.get(7)?,
+        correlation_id: row.get(8)?,
+        reply_to: row.get(9)?,
+        kind: row.get(10)?,
+        app_id: row.get(11)?,
+        timestamp: row.get::<_, Option<i64>>(12)?.map(i64::cast_unsigned),
+        priority: row.get(13)?,
+        expiration: row.get::<_, Option<i64>>(14)?.map(|span| Duration::from_millis(span.unsigned_abs())),
+        transient: row.get(15)?,
+        headers: decode(row.get_ref(16)?.as_blob()?)
+            .ok_or_else(|| SqlError::InvalidColumnType(16, "headers".into(), Type::Blob))?,
+        body: row.get(17)?,
     })
 }
 
@@ -117,7 +144,7 @@ pub(super) fn encode(headers: &BTreeMap<String, HeaderValue>) -> Vec<u8> {
 }
 
 /// `None` if these bytes were not written by [`encode`].
-fn decode(bytes: &[u8]) -> Option<BTreeMap<String, HeaderValue>> {
+pub(super) fn decode(bytes: &[u8]) -> Option<BTreeMap<String, HeaderValue>> {
     let value: Value = ciborium::from_reader(bytes).ok()?;
     value.into_map().ok()?.into_iter().map(|(name, value)| Some((name.into_text().ok()?, header(value)?))).collect()
 }

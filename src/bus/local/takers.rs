@@ -9,8 +9,8 @@ use tokio::sync::mpsc::UnboundedSender;
 #[derive(Debug)]
 pub(super) struct Taker {
     pub id: ConsumerId,
-    /// The number of its queue.
-    pub queue: i64,
+    /// The name of its queue, which may go and come back.
+    pub queue: String,
     pub prefetch: usize,
     pub parcels: UnboundedSender<Parcel>,
 }
@@ -42,10 +42,10 @@ impl Takers {
     }
 
     /// How many messages are wanted from which queue.
-    pub fn wanted(&self) -> BTreeMap<i64, usize> {
+    pub fn wanted(&self) -> BTreeMap<&str, usize> {
         let mut wanted = BTreeMap::new();
         for (taker, out) in self.all.iter().filter(|(taker, out)| *out < taker.prefetch) {
-            *wanted.entry(taker.queue).or_default() += taker.prefetch - out;
+            *wanted.entry(taker.queue.as_str()).or_default() += taker.prefetch - out;
         }
         wanted
     }
@@ -56,7 +56,7 @@ impl Takers {
     }
 
     /// Gives a claimed message to the consumer of its queue whose turn it is, or says who was gone.
-    pub fn hand_out(&mut self, queue: i64, parcel: Parcel) -> Result<(), Gone> {
+    pub fn hand_out(&mut self, queue: &str, parcel: Parcel) -> Result<(), Gone> {
         let message = parcel.id;
         // Claimed a second time by the same connection: others had taken it for dead, so the first holder has lost it.
         self.release(message);
@@ -87,7 +87,7 @@ mod tests {
     use tokio::sync::mpsc::unbounded_channel;
 
     fn parcel(id: i64) -> Parcel {
-        Parcel { id, exchange: String::new(), key: String::new(), returns: 0, message: Message::default() }
+        Parcel { id, rank: 0, exchange: String::new(), key: String::new(), returns: 0, message: Message::default() }
     }
 
     #[test]
@@ -96,36 +96,36 @@ mod tests {
         let mut ends = Vec::new();
         for (id, prefetch) in [(1, 1), (2, 3)] {
             let (parcels, end) = unbounded_channel();
-            takers.add(Taker { id, queue: 7, prefetch, parcels });
+            takers.add(Taker { id, queue: "q".into(), prefetch, parcels });
             ends.push(end);
         }
-        assert_eq!(takers.wanted(), BTreeMap::from([(7, 4)]));
-        (1..=4).for_each(|id| takers.hand_out(7, parcel(id)).unwrap());
-        assert!(!takers.any_waits() && takers.hand_out(7, parcel(5)).is_err());
+        assert_eq!(takers.wanted(), BTreeMap::from([("q", 4)]));
+        (1..=4).for_each(|id| takers.hand_out("q", parcel(id)).unwrap());
+        assert!(!takers.any_waits() && takers.hand_out("q", parcel(5)).is_err());
         assert_eq!(ends.iter().map(|end| end.len()).collect::<Vec<_>>(), [1, 3]);
         takers.release(1);
         takers.release(1);
-        assert_eq!(takers.wanted(), BTreeMap::from([(7, 1)]));
+        assert_eq!(takers.wanted(), BTreeMap::from([("q", 1)]));
     }
 
     #[test]
     fn a_message_that_is_claimed_again_takes_one_place_only() {
         let mut takers = Takers::default();
         let (parcels, _end) = unbounded_channel();
-        takers.add(Taker { id: 1, queue: 7, prefetch: 2, parcels });
-        (0..3).for_each(|_| takers.hand_out(7, parcel(9)).unwrap());
-        assert_eq!(takers.wanted(), BTreeMap::from([(7, 1)]));
+        takers.add(Taker { id: 1, queue: "q".into(), prefetch: 2, parcels });
+        (0..3).for_each(|_| takers.hand_out("q", parcel(9)).unwrap());
+        assert_eq!(takers.wanted(), BTreeMap::from([("q", 1)]));
         takers.release(9);
-        assert_eq!(takers.wanted(), BTreeMap::from([(7, 2)]));
+        assert_eq!(takers.wanted(), BTreeMap::from([("q", 2)]));
     }
 
     #[test]
     fn a_message_for_a_consumer_that_is_gone_is_not_lost() {
         let mut takers = Takers::default();
         let (parcels, end) = unbounded_channel();
-        takers.add(Taker { id: 1, queue: 7, prefetch: 5, parcels });
+        takers.add(Taker { id: 1, queue: "q".into(), prefetch: 5, parcels });
         drop(end);
-        let gone = takers.hand_out(7, parcel(9)).unwrap_err();
+        let gone = takers.hand_out("q", parcel(9)).unwrap_err();
         assert_eq!((gone.message, gone.consumer), (9, Some(1)));
         assert!(!takers.any_waits(), "it must not be fed again");
     }

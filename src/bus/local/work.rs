@@ -1,6 +1,6 @@
 //! What the tokio side asks of the thread that owns the file, and the line on which it asks.
 
-use super::super::{Depth, Error, Message, Topology};
+use super::super::{Depth, Error, Message, Seen, Topology};
 use super::inbox::{self, Inbox, Outbox};
 use super::rows::Parcel;
 use std::sync::Arc;
@@ -16,8 +16,17 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// One consumer of one connection; numbers are never used twice in a connection.
 pub(super) type ConsumerId = u64;
 
-/// What an answer carries: a depth if one was asked for.
-pub(super) type Answer = Result<Option<Depth>, Error>;
+/// What an answer carries: what was asked for, and nothing else.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub depth: Depth,
+    pub seen: Vec<Seen>,
+    pub names: Vec<String>,
+    pub purged: u64,
+}
+
+/// What the thread says.
+pub(super) type Answer = Result<Told, Error>;
 
 /// Work and where its answer goes; who only drops something waits for no answer.
 #[derive(Debug)]
@@ -32,8 +41,8 @@ impl Command {
     pub fn is_abandoned(&self) -> bool {
         let gone = self.reply.as_ref().is_some_and(oneshot::Sender::is_closed);
         gone && match self.work {
-            Work::Declare(_) | Work::Publish { .. } | Work::Consume { .. } | Work::Look { .. } => true,
             Work::Cancel { .. } | Work::Settle { .. } | Work::GiveBack { .. } | Work::Close => false,
+            _ => true,
         }
     }
 }
@@ -68,10 +77,25 @@ pub(super) enum Work {
         id: i64,
         counted: bool,
     },
-    Look {
+    Look(Question),
+    /// Remove all that waits in a queue.
+    Purge {
+        queue: String,
+    },
+    /// Remove a queue.
+    Delete {
         queue: String,
     },
     Close,
+}
+
+/// What can be asked without changing anything.
+#[derive(Debug)]
+pub(super) enum Question {
+    Depth { queue: String },
+    Browse { queue: String, limit: usize },
+    Names,
+    Check(Topology),
 }
 
 impl Work {
@@ -83,17 +107,27 @@ impl Work {
             _ => false,
         }
     }
+
+    /// Whether it needs to know who is alive: what the dead held is ready, and what was theirs alone is gone.
+    pub fn minds_the_dead(&self) -> bool {
+        match self {
+            Work::Publish { .. } | Work::Cancel { .. } | Work::Settle { .. } | Work::GiveBack { .. } | Work::Close => {
+                false
+            }
+            Work::Declare(_) | Work::Consume { .. } | Work::Look(_) | Work::Purge { .. } | Work::Delete { .. } => true,
+        }
+    }
 }
 
 /// How a delivery ends.
 #[derive(Debug)]
 pub(super) enum Settlement {
     Ack,
-    /// This message takes its place.
-    Replace {
-        exchange: String,
-        key: String,
+    /// This message comes in its stead, at the end of `queue`, when `delay` is over.
+    Retry {
+        queue: String,
         message: Message,
+        delay: Duration,
     },
     /// This message goes where the dead letters of `queue` go.
     Bury {

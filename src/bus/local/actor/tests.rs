@@ -2,7 +2,7 @@
 
 use super::super::super::{Message, Queue, Topology};
 use super::super::consumer::Consumer;
-use super::super::work::Line;
+use super::super::work::{Line, Question};
 use super::*;
 
 fn open(path: &Path) -> (Line, Actor) {
@@ -40,8 +40,8 @@ fn what_does_not_fit_on_the_disk_fails_alone_and_says_why() {
     assert!(answers.pop().unwrap().is_ok() && answers.remove(0).is_ok());
     let why = answers.remove(0).unwrap_err().to_string();
     assert!(why.contains("bus.db: the disk is full"), "{why}");
-    let depth = commit(&mut actor, vec![Work::Look { queue: "work".into() }]).remove(0).unwrap().unwrap();
-    assert_eq!(depth.ready, 2);
+    let told = commit(&mut actor, vec![Work::Look(Question::Depth { queue: "work".into() })]).remove(0).unwrap();
+    assert_eq!(told.depth.ready, 2);
     actor.goodbye();
 }
 
