@@ -4,10 +4,14 @@
 
 mod support;
 
+#[path = "bus/delays.rs"]
+mod delays;
 #[path = "bus/fixture.rs"]
 mod fixture;
 #[path = "bus/flow.rs"]
 mod flow;
+#[path = "bus/headers.rs"]
+mod headers;
 #[path = "bus/kinds.rs"]
 mod kinds;
 #[path = "bus/looking.rs"]
@@ -97,4 +101,17 @@ promises! {
         what_is_not_there_can_neither_be_browsed_nor_purged,
         purging_counts_what_waited_and_leaves_what_is_out,
         a_deleted_queue_is_gone_and_declared_no_more;
+    headers:
+        a_headers_exchange_compares_all_or_any_of_them,
+        headers_of_every_kind_are_compared_with_their_kind,
+        what_starts_with_x_is_not_compared_and_all_of_nothing_is_everything,
+        bindings_that_differ_in_their_headers_only_are_two;
+    delays:
+        a_retry_that_is_put_off_comes_when_its_time_has_come,
+        what_is_put_off_goes_behind_what_came_in_the_meantime,
+        what_is_put_off_survives_who_put_it_off,
+        others_wait_no_longer_for_what_was_put_off_than_it_takes,
+        a_message_that_waited_too_long_is_with_the_dead_letters,
+        a_message_that_waited_too_long_is_never_delivered,
+        what_is_out_does_not_expire_until_it_comes_back;
 }

@@ -5,7 +5,7 @@ use super::file::Failure;
 use super::moments::{millis, now};
 use super::rows::{decode, encode};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::fmt::{Debug, Display};
+use std::fmt::Display;
 use std::time::Duration;
 
 /// How AMQP's arguments of a binding say what they mean.
@@ -72,18 +72,21 @@ fn conflict(what: String, property: &str, found: impl Display, wanted: impl Disp
     Error::Conflict { what, why: format!("its {property}: {found} there, {wanted} here") }.into()
 }
 
-/// What must be the same whenever it is declared.
-fn properties(queue: &Queue) -> [(&'static str, String); 7] {
-    let text = |value: &dyn Debug| format!("{value:?}");
-    let told = queue.dead_letter.as_ref().filter(|_| !queue.dead_letter_untold);
+/// What must be the same whenever it is declared, by the names that AMQP gives it.
+fn properties(queue: &Queue) -> [(&'static str, String); 8] {
+    fn text(value: Option<impl ToString>) -> String {
+        value.map_or("none".into(), |value| value.to_string())
+    }
+    let dead = queue.dead_letter.as_ref().filter(|_| !queue.dead_letter_untold);
     [
         ("kind", queue.kind.name().into()),
-        ("dead letters", text(&told.map(|dead| (&dead.exchange, &dead.key)))),
-        ("delivery limit", text(&queue.delivery_limit)),
-        ("expires (ms)", text(&queue.expires.map(millis))),
-        ("message ttl (ms)", text(&queue.message_ttl.map(millis))),
-        ("max length", text(&queue.max_length)),
-        ("max priority", text(&queue.max_priority)),
+        ("x-dead-letter-exchange", text(dead.map(|dead| format!("{:?}", dead.exchange)))),
+        ("x-dead-letter-routing-key", text(dead.map(|dead| format!("{:?}", dead.key)))),
+        ("x-delivery-limit", text(queue.delivery_limit)),
+        ("x-expires", text(queue.expires.map(millis))),
+        ("x-message-ttl", text(queue.message_ttl.map(millis))),
+        ("x-max-length", text(queue.max_length)),
+        ("x-max-priority", text(queue.max_priority)),
     ]
 }
 
