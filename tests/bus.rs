@@ -20,6 +20,8 @@ mod looking;
 mod processes;
 #[path = "bus/routes.rs"]
 mod routes;
+#[path = "bus/rpc.rs"]
+mod rpc;
 #[path = "bus/settling.rs"]
 mod settling;
 #[path = "bus/trouble.rs"]
@@ -114,4 +116,17 @@ promises! {
         a_message_that_waited_too_long_is_with_the_dead_letters,
         a_message_that_waited_too_long_is_never_delivered,
         what_is_out_does_not_expire_until_it_comes_back;
+    rpc:
+        a_call_is_answered,
+        many_calls_at_once_each_get_their_own_answer,
+        a_failure_comes_back_with_its_kind,
+        a_method_that_panics_is_a_failure_and_the_server_goes_on,
+        nobody_who_serves_is_told_at_once,
+        a_request_that_is_late_is_not_executed,
+        a_handler_is_dropped_when_its_time_is_up,
+        a_call_that_is_dropped_is_called_off,
+        a_request_that_comes_twice_is_executed_once_and_answered_twice,
+        a_request_that_cannot_be_read_is_answered_with_the_reason,
+        a_stopped_server_finishes_what_it_has_begun,
+        a_client_that_is_gone_leaves_no_queue;
 }

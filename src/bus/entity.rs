@@ -42,17 +42,25 @@ pub struct Exchange {
     pub kind: ExchangeKind,
     /// Whether it survives the broker. A file keeps every exchange.
     pub durable: bool,
+    /// Whether it goes with its last binding. A file keeps every exchange.
+    pub auto_delete: bool,
 }
 
 impl Exchange {
     /// A durable exchange.
     pub fn new(name: &str, kind: ExchangeKind) -> Exchange {
-        Exchange { name: name.into(), kind, durable: true }
+        Exchange { name: name.into(), kind, durable: true, auto_delete: false }
     }
 
     /// The same, gone with the broker, as others have declared theirs.
     pub fn transient(mut self) -> Exchange {
         self.durable = false;
+        self
+    }
+
+    /// The same, gone with its last binding.
+    pub fn auto_delete(mut self) -> Exchange {
+        self.auto_delete = true;
         self
     }
 }

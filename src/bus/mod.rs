@@ -14,6 +14,7 @@
 
 pub mod amqp;
 pub mod local;
+pub mod rpc;
 
 mod connection;
 mod consumer;

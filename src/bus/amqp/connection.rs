@@ -6,6 +6,7 @@ use super::failure::Trouble;
 use super::link::{Link, Pauses, Role};
 use super::plan::Plan;
 use super::publisher::{IN_FLIGHT, Publisher};
+use super::requester::{Hear, Requester};
 use super::session::Session;
 use super::waiting::WaitingRooms;
 use super::{ANSWER, GOODBYE, browsing, looking, mask};
@@ -62,6 +63,11 @@ impl Connection {
     /// A publisher.
     pub fn publisher(&self) -> Publisher {
         Publisher::new(self.0.clone())
+    }
+
+    /// Who asks by direct reply-to; `hear` gets every answer, on the thread of the bus.
+    pub fn requester(&self, hear: Arc<Hear>) -> Requester {
+        Requester::new(self.0.clone(), hear)
     }
 
     /// Starts to consume `queue` with at most `prefetch` deliveries out.

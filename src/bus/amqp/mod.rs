@@ -21,6 +21,7 @@ mod news;
 mod plan;
 mod publisher;
 mod receipt;
+mod requester;
 mod session;
 mod socket;
 mod url;
@@ -30,6 +31,7 @@ pub use connection::Connection;
 pub use consumer::Consumer;
 pub use publisher::Publisher;
 pub use receipt::Receipt;
+pub use requester::{Hear, Requester};
 pub(crate) use url::mask;
 
 use std::time::Duration;

@@ -140,7 +140,8 @@ impl Plan {
         let channel = session.channel().await.map_err(|failure| failure.about("a channel", &self.shown))?;
         for exchange in topology.exchanges.iter().filter(|exchange| !exchange.name.is_empty()) {
             let kind = ExchangeKind::Custom(exchange.kind.name().into());
-            let options = ExchangeDeclareOptions { durable: exchange.durable, ..Default::default() };
+            let (durable, auto_delete) = (exchange.durable, exchange.auto_delete);
+            let options = ExchangeDeclareOptions { durable, auto_delete, ..Default::default() };
             let declared = channel.exchange_declare(self.name(&exchange.name)?, kind, options, FieldTable::default());
             let what = format!("exchange {:?}", exchange.name);
             session.ask(declared).await.map_err(|failure| failure.about(&what, &self.shown))?;

@@ -34,7 +34,7 @@ pub(super) fn check(db: &Connection, me: i64, topology: &Topology) -> Result<(),
     topology.queues.iter().try_for_each(|queue| usable_queue(db, me, &queue.name).map(drop))
 }
 
-fn declare_exchange(db: &Connection, Exchange { name, kind, durable }: &Exchange) -> Result<(), Failure> {
+fn declare_exchange(db: &Connection, Exchange { name, kind, durable, .. }: &Exchange) -> Result<(), Failure> {
     let what = || format!("exchange {name:?}");
     match find_exchange(db, name)? {
         Some((found, _)) if found != *kind => Err(conflict(what(), "type", found.name(), kind.name())),

@@ -1,0 +1,93 @@
+//! The end that asks.
+
+use super::super::{Connection, Error as BusError, Message, Publisher};
+use super::line::{Line, Waiting};
+use super::{Error, Target};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How long telling a server that nobody waits any more may take; the deadline ends the work anyway.
+const CALLING_OFF: Duration = Duration::from_secs(5);
+
+/// Calls the methods of one target; any number of calls at once.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    target: Target,
+    line: Line,
+    waiting: Arc<Waiting>,
+    publisher: Publisher,
+}
+
+impl Client {
+    /// A client of `target`. It need not be there yet.
+    pub async fn open(bus: &Connection, target: &Target) -> Result<Client, Error> {
+        let waiting = Arc::new(Waiting::default());
+        let line = Line::open(bus, target, waiting.clone()).await?;
+        let (target, publisher) = (target.clone(), bus.publisher());
+        Ok(Client(Arc::new(Inner { target, line, waiting, publisher })))
+    }
+
+    /// What `method` answers to `args`, which are named.
+    ///
+    /// A connection that is lost meanwhile is waited for; to one of our servers the request is then sent again, and
+    /// executed only if it was not. Dropping the future calls the method off where the target knows such a thing.
+    pub async fn call(&self, method: &str, args: &Value, within: Duration) -> Result<Value, Error> {
+        let Inner { target, line, waiting, .. } = &*self.0;
+        let until = Instant::now() + within;
+        let late = || Error::Timeout { target: target.to_string(), method: method.into(), within };
+        let (id, message) = target.request(method, args, line.answers());
+        let answer = waiting.expect(&id);
+        let mut call = Call { client: self.0.clone(), id, open: true };
+        let (exchange, key) = target.address();
+        let asking = line.ask((exchange, &key), message, until, answer);
+        let answer = match timeout_at(until, asking).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(BusError::Unroutable { .. } | BusError::Missing { .. })) => {
+                call.open = false;
+                return Err(Error::Unroutable { target: target.to_string() });
+            }
+            Ok(Err(BusError::TimedOut { .. })) if Instant::now() >= until => return Err(late()),
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => return Err(late()),
+        };
+        call.open = false;
+        match target.result(&answer) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(failure)) => Err(Error::Remote { target: target.to_string(), failure }),
+            Err(why) => Err(Error::Answer { target: target.to_string(), why }),
+        }
+    }
+}
+
+/// A call under way. One that is dropped before its end is called off.
+struct Call {
+    client: Arc<Inner>,
+    id: String,
+    open: bool,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.client.waiting.forget(&self.id);
+        let (Some(exchange), true) = (self.client.target.calling_off(), self.open) else { return };
+        let message = Message { correlation_id: Some(self.id.clone()), transient: true, ..Message::default() };
+        let publisher = self.client.publisher.clone();
+        // Outside of a runtime nobody can be told, and the deadline has to do.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let told = timeout(CALLING_OFF, publisher.announce(&exchange.name, "", message)).await;
+                tracing::debug!(?told, "a call was called off");
+            });
+        }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("target", &self.0.target).finish_non_exhaustive()
+    }
+}

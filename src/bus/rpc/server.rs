@@ -1,0 +1,216 @@
+//! The end that answers.
+
+use super::super::{Connection, Consumer, Delivery, Error as BusError, Message, Publisher};
+use super::memory::{Case, Memory};
+use super::target::{Incoming, Reply, ear};
+use super::{Failure, Request, Target, oslo};
+use futures_util::FutureExt;
+use serde_json::Value;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Between two tries to answer a caller whose queue is gone.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// Answers the requests to one target until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Server {
+    bus: Connection,
+    target: Target,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What answering takes.
+struct Desk<H> {
+    target: Target,
+    publisher: Publisher,
+    memory: Memory,
+    slots: Arc<Semaphore>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    handler: H,
+}
+
+impl Server {
+    /// Declares what the target needs and answers its requests with `handler`, at most `slots` at once.
+    ///
+    /// A handler whose caller waits no longer is dropped. It must not compute on its own thread, which serves others too.
+    pub async fn serve<H, F>(bus: &Connection, target: &Target, slots: u16, handler: H) -> Result<Server, BusError>
+    where
+        H: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Value, Failure>> + Send + 'static,
+    {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let server = Server { bus: bus.clone(), target: target.clone(), stop: stop.clone(), tasks: tasks.clone() };
+        let (target, publisher, memory) = (target.clone(), bus.publisher(), Memory::default());
+        let slots = slots.max(1);
+        let places = Arc::new(Semaphore::new(slots.into()));
+        let desk = Arc::new(Desk { target, publisher, memory, slots: places, stop, tasks, handler });
+        // First the ear: whoever finds the queue of requests may call off at once.
+        if let Some(exchange) = desk.target.calling_off() {
+            let (topology, name) = ear(&exchange);
+            bus.declare(&topology).await?;
+            server.tasks.spawn(desk.clone().hear_calling_off(bus.consume(&name, slots).await?));
+        }
+        let topology = desk.target.topology();
+        bus.declare(&topology).await?;
+        for queue in &topology.queues {
+            server.tasks.spawn(desk.clone().take(bus.consume(&queue.name, slots).await?));
+        }
+        Ok(server)
+    }
+
+    /// Takes no more, finishes what it has begun, and tells callers, if it was the last one, that nobody serves.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let Target::Oat { name } = &self.target else { return };
+        let unserved = |depth: super::super::Depth| depth.consumers == 0 && depth.ready == 0;
+        if self.bus.depth(name).await.is_ok_and(unserved)
+            && let Err(error) = self.bus.delete_queue(name).await
+        {
+            tracing::debug!(%error, "the queue of a service could not be deleted");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl<H, F> Desk<H>
+where
+    H: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Value, Failure>> + Send + 'static,
+{
+    async fn take(self: Arc<Self>, mut consumer: Consumer) {
+        while let Some(Some(delivery)) = self.stop.run_until_cancelled(consumer.next()).await {
+            let arrived = Instant::now();
+            let Ok(place) = self.slots.clone().acquire_owned().await else { break };
+            self.tasks.spawn(self.clone().handle(delivery, arrived, place));
+        }
+        consumer.cancel().await;
+    }
+
+    async fn hear_calling_off(self: Arc<Self>, mut consumer: Consumer) {
+        while let Some(Some(delivery)) = self.stop.run_until_cancelled(consumer.next()).await {
+            if let Some(id) = &delivery.message.correlation_id {
+                self.memory.case(id).called_off.cancel();
+            }
+            let _ = delivery.ack().await;
+        }
+        consumer.cancel().await;
+    }
+
+    async fn handle(self: Arc<Self>, delivery: Delivery, arrived: Instant, place: OwnedSemaphorePermit) {
+        let mut incoming = match self.target.incoming(&delivery.message) {
+            Ok(incoming) => incoming,
+            Err(why) => return self.refuse(delivery, &why).await,
+        };
+        let left = incoming.request.within.map(|within| within.saturating_sub(arrived.elapsed()));
+        incoming.request.within = left;
+        let id = incoming.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let case = self.memory.case(&id);
+        if left == Some(Duration::ZERO) || case.called_off.is_cancelled() {
+            tracing::debug!(id, "a request whose caller waits no longer is not executed");
+            return settle(delivery).await;
+        }
+        let delivery = match self.target.acknowledges_first() {
+            true => match delivery.ack().await {
+                Ok(()) => None,
+                // It comes again.
+                Err(_) => return,
+            },
+            false => Some(delivery),
+        };
+        let answer = self.answer(&case, &incoming).await;
+        drop(place);
+        let sent = match &incoming.reply {
+            Some(reply) => self.send(&reply.queue, answer).await,
+            None => Ok(()),
+        };
+        match (sent, delivery) {
+            (Ok(()), Some(delivery)) => settle(delivery).await,
+            (Ok(()), None) => {}
+            // What is not acknowledged comes again, and is answered from memory.
+            (Err(error), _) => tracing::warn!(%error, "an answer could not be sent"),
+        }
+    }
+
+    /// Nobody can tell who sent it, unless it says where an answer is expected.
+    async fn refuse(&self, delivery: Delivery, why: &str) {
+        tracing::warn!(queue = delivery.queue, why, "a request cannot be read");
+        if let Some(queue) = &delivery.message.reply_to {
+            let id = delivery.message.message_id.as_deref().unwrap_or_default();
+            let answer = self.target.answer(id, Err(Failure::new("ValueError", why)));
+            let _ = self.publisher.publish("", queue, answer).await;
+        }
+        settle(delivery).await;
+    }
+
+    /// The answer to a request, executed now if it was not before; meanwhile signs of life for who wants them.
+    async fn answer(&self, case: &Case, incoming: &Incoming) -> Message {
+        let answering = case.answer.get_or_init(|| self.execute(case, incoming));
+        tokio::pin!(answering);
+        loop {
+            let (Some(pulse), Some(Reply { queue, id })) = (incoming.pulse, &incoming.reply) else {
+                return answering.await.clone();
+            };
+            tokio::select! {
+                answer = &mut answering => return answer.clone(),
+                () = sleep(pulse) => {}
+            }
+            if let Err(error) = self.publisher.publish("", queue, oslo::pulse(id)).await {
+                tracing::debug!(%error, "a sign of life could not be sent");
+            }
+        }
+    }
+
+    async fn execute(&self, case: &Case, incoming: &Incoming) -> Message {
+        let within = incoming.request.within.unwrap_or(Duration::MAX);
+        let begun = AssertUnwindSafe(async { (self.handler)(incoming.request.clone()).await }).catch_unwind();
+        let result = tokio::select! {
+            done = timeout(within, begun) => match done {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(Failure::new("RuntimeError", "the method panicked")),
+                Err(_) => Err(Failure::new("TimeoutError", format!("not done within {:.1} s", within.as_secs_f64()))),
+            },
+            () = case.called_off.cancelled() => Err(Failure::new("CancelledError", "the caller waits no longer")),
+        };
+        let id = incoming.reply.as_ref().map_or("", |reply| &reply.id);
+        self.target.answer(id, result)
+    }
+
+    /// Returns when the answer is with its caller or the caller is gone.
+    async fn send(&self, queue: &str, answer: Message) -> Result<(), BusError> {
+        let until = Instant::now() + self.target.patience();
+        loop {
+            match self.publisher.publish("", queue, answer.clone()).await {
+                Err(BusError::Unroutable { .. }) if Instant::now() < until && !self.stop.is_cancelled() => {
+                    sleep(AGAIN).await;
+                }
+                Err(BusError::Unroutable { .. }) => {
+                    tracing::debug!(queue, "a caller is gone before its answer");
+                    return Ok(());
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Should it be lost, the request comes again and is answered from memory.
+async fn settle(delivery: Delivery) {
+    if let Err(error) = delivery.ack().await {
+        tracing::debug!(%error, "a request could not be acknowledged");
+    }
+}
