@@ -4,6 +4,8 @@
 
 #[path = "amqp/foreign.rs"]
 mod foreign;
+#[path = "amqp/kombu.rs"]
+mod kombu;
 #[path = "amqp/outages.rs"]
 mod outages;
 #[path = "amqp/proxy.rs"]

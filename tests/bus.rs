@@ -4,6 +4,10 @@
 
 mod support;
 
+#[path = "bus/bodies.rs"]
+mod bodies;
+#[path = "bus/crowd.rs"]
+mod crowd;
 #[path = "bus/delays.rs"]
 mod delays;
 #[path = "bus/fixture.rs"]
@@ -129,4 +133,10 @@ promises! {
         a_request_that_cannot_be_read_is_answered_with_the_reason,
         a_stopped_server_finishes_what_it_has_begun,
         a_client_that_is_gone_leaves_no_queue;
+    bodies:
+        values_arrive_as_json_and_as_cbor,
+        packed_bodies_arrive_and_say_how_they_are_packed,
+        what_cannot_be_read_is_rejected_with_its_body_as_it_came;
+    crowd:
+        a_hundred_services_hear_each_other_once_and_in_order;
 }

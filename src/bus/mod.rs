@@ -16,6 +16,8 @@ pub mod amqp;
 pub mod local;
 pub mod rpc;
 
+mod backoff;
+mod body;
 mod connection;
 mod consumer;
 mod entity;
@@ -26,6 +28,8 @@ mod publisher;
 mod routing;
 
 pub(crate) use amqp::mask as shown;
+pub use backoff::Backoff;
+pub use body::Compression;
 pub use connection::{Connection, Depth, Options};
 pub use consumer::Consumer;
 pub use entity::{Binding, Exchange, ExchangeKind, HeaderMatch, Queue, QueueKind, Topology};
