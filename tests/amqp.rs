@@ -2,6 +2,8 @@
 //! foreign messages. The promises that
 //! both transports keep are held in `tests/bus.rs`.
 
+#[path = "amqp/crowd.rs"]
+mod crowd;
 #[path = "amqp/foreign.rs"]
 mod foreign;
 #[path = "amqp/kombu.rs"]

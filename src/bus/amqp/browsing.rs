@@ -116,7 +116,7 @@ impl Look<'_> {
             let mut pauses = Pauses::default();
             loop {
                 let publisher = Publisher::new(bus.clone());
-                match publisher.forward("", &queue, &doomed.data, properties.clone()).await {
+                match publisher.forward("", &queue, doomed.data.clone(), properties.clone()).await {
                     Ok(()) => break,
                     Err(error @ Error::Lost { .. }) => return Err(error),
                     Err(error) => {

@@ -76,6 +76,11 @@ fn headers(message: &Message) -> Result<FieldTable, String> {
     let mut table = FieldTable::default();
     let mut size = 0;
     for (name, value) in message.headers.iter().filter(|(name, _)| !BROKERS_OWN.contains(&name.as_str())) {
+        if let HeaderValue::Float(number) = value
+            && !number.is_finite()
+        {
+            return Err(format!("the header {name:?} is {number}, which RabbitMQ cannot read"));
+        }
         size += name.len() + 9 + if let HeaderValue::Text(text) = value { text.len() } else { 0 };
         table.insert(short(name)?, outgoing(value));
     }
@@ -304,6 +309,7 @@ mod tests {
         assert!(properties(&full().expires_after(Duration::from_secs(50 * 86_400))).is_err());
         assert!(properties(&full().id(long.clone())).is_err());
         assert!(properties(&full().header(&long, HeaderValue::Bool(true))).is_err());
+        assert!(properties(&full().header("unequal", HeaderValue::Float(f64::NAN))).is_err());
         assert!(properties(&full().header("big", HeaderValue::Text("x".repeat(200_000)))).is_err());
     }
 

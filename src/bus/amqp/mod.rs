@@ -15,6 +15,7 @@ mod consumer;
 mod convert;
 mod deaths;
 mod failure;
+mod lane;
 mod link;
 mod looking;
 mod news;

@@ -1,9 +1,8 @@
-//! Publishing, confirmed.
+//! Publishing, confirmed. There are two ways to the broker, and a publish begins on the first that may take it:
 //!
-//! A channel carries one publish at a time, and is used again after its confirmation. That costs a few more channels and
-//! buys three things. lapin pairs a returned message with whichever confirmation comes next, so with several under way on
-//! a channel the wrong publisher would learn that its message was unroutable, and the right one never would. A missing
-//! exchange closes the channel, and with it nobody else's publish. And whoever loses interest just drops the channel.
+//! * the [lane](super::lane), one channel for all that cannot go wrong but by being unroutable or refused;
+//! * a channel of its own for the others: the first message to each exchange, which may be missing or forbidden, and what
+//!   its headers or its size may be refused for. All of that closes the channel, and with it nobody else's publish.
 
 use super::super::{Error, Message};
 use super::connection::{Bus, lost};
@@ -16,19 +15,35 @@ use lapin::{BasicProperties, Confirmation};
 use std::sync::Arc;
 use tokio::time::timeout;
 
-/// Publishes under way at once, each on its channel. More wait for their turn.
+/// Publishes under way at once each on a channel of its own. More wait for their turn.
 pub(super) const IN_FLIGHT: usize = 128;
+/// What no queue would get comes back.
+pub(super) const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandatory: true, immediate: false };
+/// A larger body keeps others waiting, and may be too large for the broker.
+const LARGE: usize = 1 << 20;
 
 /// Publishes on RabbitMQ; any number at once.
 #[derive(Clone)]
 pub struct Publisher(Arc<Bus>);
 
 /// A message ready to be sent, as often as it takes.
-struct Parcel<'a> {
-    exchange: &'a str,
-    key: &'a str,
-    body: &'a [u8],
-    wire: (ShortString, ShortString, BasicProperties),
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub exchange: ShortString,
+    pub key: ShortString,
+    pub properties: BasicProperties,
+    pub body: Vec<u8>,
+}
+
+/// What the broker made of a message.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It is in a queue.
+    Taken,
+    /// No queue would get it.
+    Unroutable,
+    /// A queue would not take it.
+    Refused,
 }
 
 impl Publisher {
@@ -39,7 +54,7 @@ impl Publisher {
     /// Returns when the broker has confirmed the message in a queue, over as many sessions as that takes.
     pub async fn publish(&self, exchange: &str, key: &str, message: Message) -> Result<(), Error> {
         let properties = properties(&message).map_err(|why| Error::Nacked { why })?;
-        self.forward(exchange, key, &message.body, properties).await
+        self.forward(exchange, key, message.body, properties).await
     }
 
     /// The same with properties as they came.
@@ -47,37 +62,49 @@ impl Publisher {
         &self,
         exchange: &str,
         key: &str,
-        body: &[u8],
+        body: Vec<u8>,
         properties: BasicProperties,
     ) -> Result<(), Error> {
         let name = |name: &str| short(name).map_err(|why| Error::Nacked { why });
-        let parcel = Parcel { exchange, key, body, wire: (name(exchange)?, name(key)?, properties) };
+        let parcel = Arc::new(Parcel { exchange: name(exchange)?, key: name(key)?, properties, body });
         let limit = self.0.options.confirm_timeout;
-        let slow = || Error::TimedOut { what: self.waiting(&parcel), seconds: limit.as_secs() };
-        timeout(limit, self.0.send(&parcel)).await.unwrap_or_else(|_| Err(slow()))
-    }
-
-    fn waiting(&self, parcel: &Parcel<'_>) -> String {
-        format!("the confirmation of a message to exchange {:?} with key {:?}", parcel.exchange, parcel.key)
+        timeout(limit, self.0.send(&parcel)).await.unwrap_or_else(|_| {
+            let what = format!("the confirmation of a message to exchange {exchange:?} with key {key:?}");
+            Err(Error::TimedOut { what, seconds: limit.as_secs() })
+        })
     }
 }
 
 impl Bus {
-    async fn send(&self, parcel: &Parcel<'_>) -> Result<(), Error> {
-        let _slot = self.slots.acquire().await.map_err(|_| lost("publishing"))?;
-        let mut restored = false;
+    async fn send(self: &Arc<Bus>, parcel: &Arc<Parcel>) -> Result<(), Error> {
+        let (mut restored, mut alone) = (false, false);
         loop {
             let Some(session) = self.publishing.session().await else { return Err(lost("publishing")) };
-            let error = match attempt(&session, parcel).await {
-                Ok(Confirmation::Ack(None)) => return Ok(()),
-                Ok(confirmation) => parcel.refused(confirmation),
+            session.unblocked().await;
+            let verdict = match !alone && parcel.may_share(&session) {
+                true => self.share(&session, parcel).await,
+                false => self.alone(&session, parcel).await.map(Some),
+            };
+            let error = match verdict {
+                Ok(Some(Verdict::Taken)) => return Ok(()),
+                Ok(Some(Verdict::Unroutable)) => parcel.unroutable(),
+                Ok(Some(Verdict::Refused)) => Error::Nacked { why: "its queue is full or cannot write".into() },
+                Ok(None) => {
+                    alone = true;
+                    continue;
+                }
                 // A session that lost a call is replaced, so the next round finds another one.
-                Err(failure) if !failure.spares_the_session() => continue,
-                Err(failure) => failure.about(&format!("exchange {:?}", parcel.exchange), &self.plan.shown).error,
+                Err(failure) if !failure.spares_the_session() => {
+                    alone = false;
+                    continue;
+                }
+                Err(failure) => {
+                    failure.about(&format!("exchange {:?}", parcel.exchange.as_str()), &self.plan.shown).error
+                }
             };
             // Somebody deleted what we had declared: put it back, once.
             let ours = matches!(error, Error::Missing { .. } | Error::Unroutable { .. })
-                && self.plan.routes(parcel.exchange, parcel.key);
+                && self.plan.routes(parcel.exchange.as_str(), parcel.key.as_str());
             if restored || !ours {
                 return Err(error);
             }
@@ -86,29 +113,42 @@ impl Bus {
             self.restore_exclusive().await?;
         }
     }
+
+    /// One try together with others. `None` if nobody knows what became of it.
+    async fn share(self: &Arc<Bus>, session: &Arc<Session>, parcel: &Arc<Parcel>) -> Result<Option<Verdict>, Failure> {
+        let lane = session.lane(&self.tasks, &self.plan.runtime).await?;
+        Ok(lane.publish(parcel.clone()).await)
+    }
+
+    /// One try on a channel of its own. Whoever loses interest just drops the channel.
+    async fn alone(&self, session: &Session, parcel: &Parcel) -> Result<Verdict, Failure> {
+        let _slot = self.slots.acquire().await.map_err(|_| Failure::Lost("closed".into()))?;
+        let channel = session.confirming().await?;
+        let (exchange, key, properties) = (parcel.exchange.clone(), parcel.key.clone(), parcel.properties.clone());
+        let sending = channel.basic_publish(exchange, key, MANDATORY, &parcel.body, properties);
+        let sent = session.during(sending).await?;
+        let confirmation = session.during(sent).await?;
+        session.put_back(channel);
+        session.trust(&parcel.exchange);
+        Ok(match confirmation {
+            Confirmation::Ack(None) => Verdict::Taken,
+            Confirmation::Nack(None) | Confirmation::NotRequested => Verdict::Refused,
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Verdict::Unroutable,
+        })
+    }
 }
 
-/// One try on one session.
-async fn attempt(session: &Session, parcel: &Parcel<'_>) -> Result<Confirmation, Failure> {
-    session.unblocked().await;
-    let channel = session.confirming().await?;
-    let (exchange, key, properties) = parcel.wire.clone();
-    let mandatory = BasicPublishOptions { mandatory: true, ..Default::default() };
-    let sent = session.during(channel.basic_publish(exchange, key, mandatory, parcel.body, properties)).await?;
-    let confirmation = session.during(sent).await?;
-    session.put_back(channel);
-    Ok(confirmation)
-}
+impl Parcel {
+    /// Whether it is not known to be able to close the channel that it is sent on.
+    fn may_share(&self, session: &Session) -> bool {
+        // Copies: if these are no lists of keys, that is an error of the channel.
+        let copies = |headers: &lapin::types::FieldTable| ["CC", "BCC"].iter().any(|name| headers.contains_key(name));
+        let plain = !self.properties.headers().as_ref().is_some_and(copies) && self.body.len() <= LARGE;
+        plain && session.trusts(&self.exchange)
+    }
 
-impl Parcel<'_> {
-    fn refused(&self, confirmation: Confirmation) -> Error {
-        match confirmation {
-            Confirmation::Nack(None) => Error::Nacked { why: "its queue is full or cannot write".into() },
-            Confirmation::NotRequested => Error::Nacked { why: "the channel is not in confirm mode".into() },
-            Confirmation::Ack(_) | Confirmation::Nack(_) => {
-                Error::Unroutable { exchange: self.exchange.into(), key: self.key.into() }
-            }
-        }
+    fn unroutable(&self) -> Error {
+        Error::Unroutable { exchange: self.exchange.to_string(), key: self.key.to_string() }
     }
 }
 

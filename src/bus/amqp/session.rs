@@ -2,17 +2,23 @@
 //! supervisor of its link replaces it.
 
 use super::failure::{Failure, Trouble};
+use super::lane::Lane;
 use super::link::Role;
 use super::plan::{Place, Plan};
 use super::socket::{self, Cutter};
 use super::{ANSWER, GOODBYE};
 use async_rs::TokioRuntime;
 use lapin::options::ConfirmSelectOptions;
+use lapin::types::ShortString;
 use lapin::{Channel, ConnectionProperties};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// lapin tells nobody who is not asking; this is how often we ask.
 const LOOK: Duration = Duration::from_millis(250);
@@ -26,6 +32,9 @@ pub(super) struct Session {
     why: OnceLock<String>,
     /// Channels in confirm mode on which nothing is under way.
     idle: Mutex<Vec<Channel>>,
+    lane: AsyncMutex<Option<Lane>>,
+    /// Exchanges that took a message of ours on this session: they are there, and we may use them.
+    trusted: RwLock<HashSet<ShortString>>,
 }
 
 impl Session {
@@ -61,6 +70,8 @@ impl Session {
             broken: CancellationToken::new(),
             why: OnceLock::new(),
             idle: Mutex::default(),
+            lane: AsyncMutex::default(),
+            trusted: RwLock::default(),
         }
     }
 
@@ -146,6 +157,39 @@ impl Session {
     /// Takes back a channel on which everything has been confirmed.
     pub fn put_back(&self, channel: Channel) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+    }
+
+    /// The channel that publishes share.
+    pub async fn lane(self: &Arc<Session>, tasks: &TaskTracker, runtime: &Handle) -> Result<Lane, Failure> {
+        let mut lane = self.lane.lock().await;
+        if let Some(open) = lane.as_ref().filter(|lane| !lane.is_closed()) {
+            return Ok(open.clone());
+        }
+        let (new, running) = Lane::new(self.clone(), self.confirming().await?);
+        tasks.spawn_on(running, runtime);
+        Ok(lane.insert(new).clone())
+    }
+
+    /// This exchange took a message.
+    pub fn trust(&self, exchange: &ShortString) {
+        if !self.trusts(exchange) {
+            self.trusted.write().unwrap_or_else(PoisonError::into_inner).insert(exchange.clone());
+        }
+    }
+
+    /// Whether publishing to this exchange is known to close no channel. The default exchange is always there.
+    pub fn trusts(&self, exchange: &ShortString) -> bool {
+        exchange.as_str().is_empty() || self.trusted.read().unwrap_or_else(PoisonError::into_inner).contains(exchange)
+    }
+
+    /// One of them did.
+    pub fn distrust(&self) {
+        self.trusted.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Returns when it has been given up.
+    pub async fn over(&self) {
+        self.broken.cancelled().await;
     }
 
     /// Waits while the broker asks publishers to pause. What is handed to lapin in a pause would be sent after it, long

@@ -1,0 +1,190 @@
+//! Many publishes under way on one channel, which is what makes publishing fast.
+//!
+//! A channel in confirm mode answers each publish, and before that it returns what no queue would get. lapin pairs a
+//! returned message with whichever confirmation comes next, be it another's. So the lane finds out itself to whom it
+//! belongs, by its content; of several that are alike to the last byte it is the first. And it answers nobody before it
+//! has looked at everything: what carries a return is resolved before the confirmation that the return is about, so
+//! once nothing more is ready, no return is missing.
+//!
+//! What may close a channel has no business here (see [`Parcel::may_share`]). If it is closed all the same, nobody knows
+//! what became of the publishes under way: they are dropped, and whoever waits for one tries again, on a channel of its
+//! own.
+
+use super::publisher::{MANDATORY, Parcel, Verdict};
+use super::session::Session;
+use futures_util::future::{BoxFuture, MaybeDone, maybe_done, poll_fn};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use lapin::message::BasicReturnMessage;
+use lapin::{Channel, Confirmation, PublisherConfirm};
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::{mpsc, oneshot};
+
+/// Publishes under way at once. More wait for their turn.
+const WINDOW: usize = 1024;
+
+/// The way in.
+#[derive(Clone, Debug)]
+pub(super) struct Lane(mpsc::Sender<Entry>);
+
+/// A publish, and who waits for it.
+#[derive(Debug)]
+struct Entry {
+    parcel: Arc<Parcel>,
+    answer: oneshot::Sender<Verdict>,
+    returned: bool,
+}
+
+impl Lane {
+    /// A lane on a channel in confirm mode, and what has to run as long as it should live.
+    pub fn new(session: Arc<Session>, channel: Channel) -> (Lane, impl Future<Output = ()>) {
+        let (sender, inbox) = mpsc::channel(WINDOW);
+        let running = async move {
+            let why = tokio::select! {
+                why = Traffic::new(&channel).run(inbox) => why,
+                () = session.over() => return,
+            };
+            tracing::debug!(why, "a channel with many publishes under way was closed");
+            session.distrust();
+        };
+        (Lane(sender), running)
+    }
+
+    /// Whether it has ended.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// What became of it, if that is known.
+    pub async fn publish(&self, parcel: Arc<Parcel>) -> Option<Verdict> {
+        let (answer, verdict) = oneshot::channel();
+        self.0.send(Entry { parcel, answer, returned: false }).await.ok()?;
+        verdict.await.ok()
+    }
+}
+
+/// All that is under way, by number.
+struct Traffic<'a> {
+    channel: &'a Channel,
+    count: u64,
+    entries: HashMap<u64, Entry>,
+    /// Handed to lapin, in this order, and not yet written to the socket.
+    sending: VecDeque<(u64, MaybeDone<BoxFuture<'a, lapin::Result<PublisherConfirm>>>)>,
+    /// Written, and not yet confirmed.
+    confirming: FuturesUnordered<Confirming>,
+    settled: Vec<(u64, Confirmation)>,
+}
+
+struct Confirming(u64, PublisherConfirm);
+
+impl Future for Confirming {
+    type Output = (u64, lapin::Result<Confirmation>);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let number = self.0;
+        self.1.poll_unpin(context).map(|outcome| (number, outcome))
+    }
+}
+
+impl<'a> Traffic<'a> {
+    fn new(channel: &'a Channel) -> Traffic<'a> {
+        Traffic {
+            channel,
+            count: 0,
+            entries: HashMap::new(),
+            sending: VecDeque::new(),
+            confirming: FuturesUnordered::new(),
+            settled: Vec::new(),
+        }
+    }
+
+    /// Runs until something is wrong, and says what.
+    async fn run(mut self, mut inbox: mpsc::Receiver<Entry>) -> String {
+        let mut arrived = Vec::new();
+        loop {
+            let step = poll_fn(|context| {
+                let settled = self.look(context)?;
+                let room = WINDOW - self.entries.len();
+                let came = room > 0 && inbox.poll_recv_many(context, &mut arrived, room).is_ready();
+                arrived.drain(..).for_each(|entry| self.start(entry, context));
+                if settled || came { Poll::Ready(Ok(())) } else { Poll::Pending }
+            });
+            let outcome: lapin::Result<()> = step.await;
+            match outcome.map_err(|error| error.to_string()).and_then(|()| self.settle()) {
+                Ok(()) => {}
+                Err(why) => return why,
+            }
+        }
+    }
+
+    /// Its first poll hands the message to lapin, so the order is that of the calls.
+    fn start(&mut self, entry: Entry, context: &mut Context<'_>) {
+        let (channel, parcel) = (self.channel, entry.parcel.clone());
+        let (exchange, key, properties) = (parcel.exchange.clone(), parcel.key.clone(), parcel.properties.clone());
+        let sending = async move { channel.basic_publish(exchange, key, MANDATORY, &parcel.body, properties).await };
+        let mut sending = maybe_done(sending.boxed());
+        let _ = sending.poll_unpin(context);
+        self.sending.push_back((self.count, sending));
+        self.entries.insert(self.count, entry);
+        self.count += 1;
+    }
+
+    /// Collects what is settled until nothing more is ready. A futures-unordered says "pending" only when it has polled
+    /// all that were woken, and these are woken by their resolution alone.
+    fn look(&mut self, context: &mut Context<'_>) -> lapin::Result<bool> {
+        loop {
+            while let Some((number, sending)) = self.sending.front_mut()
+                && sending.poll_unpin(context).is_ready()
+            {
+                let confirm = Pin::new(sending).take_output().expect("it is done, and taken once")?;
+                self.confirming.push(Confirming(*number, confirm));
+                self.sending.pop_front();
+            }
+            let before = self.settled.len();
+            while let Poll::Ready(Some((number, outcome))) = self.confirming.poll_next_unpin(context) {
+                self.settled.push((number, outcome?));
+            }
+            if self.settled.len() == before {
+                return Ok(before > 0);
+            }
+        }
+    }
+
+    /// Answers those that are settled.
+    fn settle(&mut self) -> Result<(), String> {
+        let settled = std::mem::take(&mut self.settled);
+        for (_, confirmation) in &settled {
+            if let Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message)) = confirmation {
+                let owner = owner(&mut self.entries, message).ok_or("a message came back that nobody sent")?;
+                owner.returned = true;
+            }
+        }
+        for (number, confirmation) in settled {
+            let entry = self.entries.remove(&number).expect("it is confirmed once");
+            let verdict = match confirmation {
+                _ if entry.returned => Verdict::Unroutable,
+                Confirmation::Ack(_) => Verdict::Taken,
+                Confirmation::Nack(_) | Confirmation::NotRequested => Verdict::Refused,
+            };
+            // Whoever has lost interest is not told.
+            let _ = entry.answer.send(verdict);
+        }
+        Ok(())
+    }
+}
+
+/// To whom a returned message belongs: the first that equals it, because the broker answers in order. If none does, it was
+/// changed on the way, and where it was sent decides: that is what it could not be routed by.
+fn owner<'a>(entries: &'a mut HashMap<u64, Entry>, message: &BasicReturnMessage) -> Option<&'a mut Entry> {
+    let sent = &message.delivery;
+    let to = |parcel: &Parcel| parcel.exchange == sent.exchange && parcel.key == sent.routing_key;
+    let same = |parcel: &Parcel| to(parcel) && parcel.body == sent.data && parcel.properties == sent.properties;
+    let open = || entries.iter().filter(|(_, entry)| !entry.returned);
+    let exact = open().filter(|(_, entry)| same(&entry.parcel)).map(|(number, _)| *number).min();
+    let near = || open().filter(|(_, entry)| to(&entry.parcel)).map(|(number, _)| *number).min();
+    let number = exact.or_else(near)?;
+    entries.get_mut(&number)
+}
