@@ -3,7 +3,7 @@
 
 use super::payload::{self, Payload};
 use crate::bus::{Death, Delivery, HeaderValue, Message, Seen};
-use crate::task::{CBOR, Encoding};
+use crate::task::Encoding;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// The form's version.
 const VERSION: u32 = 1;
+
+/// What is packed is shown unpacked up to so many bytes; beyond, as the bytes it has.
+const MOST: usize = 64 << 20;
 
 /// A message, where it was sent, and what is known of its journey.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +90,8 @@ impl Letter {
     }
 
     fn new(message: &Message, exchange: &str, key: &str, so_far: (bool, u32), deaths: &[Death]) -> Letter {
+        let unpacked = message.unpacked(MOST);
+        let message = unpacked.as_ref().unwrap_or(message);
         let (payload, text, hex) = match Payload::of(message) {
             Payload::Value(value) => (Some(value), None, None),
             Payload::Text(text) => (None, Some(text), None),
@@ -109,17 +114,17 @@ impl Letter {
     }
 
     /// The message, to be sent again. A body comes out with the same meaning; of JSON and CBOR not always with the same
-    /// bytes.
+    /// bytes, and unpacked.
     pub fn message(&self) -> Result<Message, hex::FromHexError> {
-        let content_type = self.properties.content_type.as_deref();
-        let encoding = if content_type == Some(CBOR) { Encoding::Cbor } else { Encoding::Json };
+        let message = self.properties.message();
+        let encoding = if payload::is_cbor(&message) { Encoding::Cbor } else { Encoding::Json };
         let body = match (&self.text, &self.hex) {
             (Some(text), _) => text.clone().into_bytes(),
             (None, Some(digits)) => hex::decode(digits)?,
             (None, None) => payload::message(self.payload.as_ref().unwrap_or(&Value::Null), encoding).body,
         };
         let headers = self.headers.iter().map(|(name, value)| (name.clone(), header(value)));
-        Ok(Message { body, headers: headers.collect(), ..self.properties.message() })
+        Ok(Message { body, headers: headers.collect(), ..message })
     }
 
     /// The body, to be read.
@@ -227,6 +232,7 @@ fn header(value: &Value) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::Compression;
 
     fn full(content_type: &str, body: &[u8]) -> Message {
         Message {
@@ -259,6 +265,8 @@ mod tests {
         ];
         for (content_type, body) in bodies {
             let sent = full(content_type, body);
+            let packed = Letter::new(&sent.clone().compressed(Compression::Zstd), "events", "Greeted", (true, 2), &[]);
+            assert_eq!(packed.message().unwrap(), sent, "{content_type}, packed");
             let letter = Letter::new(&sent, "events", "Greeted", (true, 2), &[]);
             let read = Letter::read_all(letter.json().as_bytes()).unwrap();
             assert_eq!(read, [letter]);

@@ -1,7 +1,7 @@
 //! Bodies as people read and write them. Whatever a body is, it can be shown; only what is JSON or CBOR can be sent.
 
 use crate::bus::Message;
-use crate::task::{CBOR, Encoding, JSON};
+use crate::task::{CBOR, Encoding};
 use serde_json::{Map, Number, Value};
 
 /// A body, as far as it is understood.
@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value};
 pub enum Payload {
     /// JSON, or CBOR that says nothing JSON cannot say.
     Value(Value),
-    /// Anything else in UTF-8, nothing at all included.
+    /// Anything else that can be read, nothing at all included.
     Text(String),
     /// Anything else.
     Bytes(Vec<u8>),
@@ -18,16 +18,13 @@ pub enum Payload {
 impl Payload {
     /// What a message says. The content type is believed if the body agrees; without one JSON is tried.
     pub fn of(message: &Message) -> Payload {
-        let body = &message.body;
-        let value = match message.content_type.as_deref() {
-            _ if message.content_encoding.is_some() => None,
-            Some(CBOR) => from_cbor(body),
-            Some(JSON) | None => from_json(body),
-            Some(_) => None,
-        };
-        match value {
+        let value = message.decode().ok().and_then(as_json);
+        match value.filter(|value| is_cbor(message) || is_whole(value)) {
             Some(value) => Payload::Value(value),
-            None => String::from_utf8(body.clone()).map_or_else(|_| Payload::Bytes(body.clone()), Payload::Text),
+            None => match String::from_utf8(message.body.clone()) {
+                Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => Payload::Text(text),
+                _ => Payload::Bytes(message.body.clone()),
+            },
         }
     }
 
@@ -93,13 +90,11 @@ pub fn cbor(bytes: &[u8]) -> Result<Message, Unreadable> {
 
 /// A message that says this.
 pub fn message(value: &Value, encoding: Encoding) -> Message {
-    const PLAIN: &str = "plain data always has a form";
-    let mut body = Vec::new();
-    match encoding {
-        Encoding::Json => serde_json::to_writer(&mut body, value).expect(PLAIN),
-        Encoding::Cbor => ciborium::into_writer(value, &mut body).expect(PLAIN),
-    }
-    Message::new(encoding.content_type(), body)
+    let message = match encoding {
+        Encoding::Json => Message::json(value),
+        Encoding::Cbor => Message::cbor(value),
+    };
+    message.expect("plain data always has a form")
 }
 
 fn not_json(text: &[u8], error: &serde_json::Error) -> Unreadable {
@@ -110,9 +105,9 @@ fn not_json(text: &[u8], error: &serde_json::Error) -> Unreadable {
     Unreadable::Json { line: error.line(), column: error.column(), why: format!("{why}, near {near:?}") }
 }
 
-/// JSON, if it is some and every number in it survives.
-fn from_json(body: &[u8]) -> Option<Value> {
-    serde_json::from_slice(body).ok().filter(is_whole)
+/// Whether the body of a message is CBOR, by its content type.
+pub fn is_cbor(message: &Message) -> bool {
+    message.content_type.as_deref().is_some_and(|name| name.contains("cbor"))
 }
 
 /// Whole numbers beyond 64 bits become floating-point numbers, and would come out changed.
@@ -125,13 +120,7 @@ fn is_whole(value: &Value) -> bool {
     }
 }
 
-/// CBOR, if it is some and JSON can say the same.
-fn from_cbor(body: &[u8]) -> Option<Value> {
-    let mut rest = body;
-    let value = ciborium::from_reader(&mut rest).ok()?;
-    if rest.is_empty() { as_json(value) } else { None }
-}
-
+/// The same value, if JSON can say it.
 fn as_json(value: ciborium::Value) -> Option<Value> {
     Some(match value {
         ciborium::Value::Null => Value::Null,
@@ -151,6 +140,7 @@ fn as_json(value: ciborium::Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::JSON;
     use serde_json::json;
 
     #[test]
@@ -169,6 +159,8 @@ mod tests {
         let mut body = Vec::new();
         ciborium::into_writer(&bytes, &mut body).unwrap();
         assert_eq!(Payload::of(&Message::new(CBOR, body.clone())), Payload::Bytes(body));
+        let escape = b"\x1b[2J".to_vec();
+        assert_eq!(Payload::of(&Message::new("text/plain", escape.clone())), Payload::Bytes(escape));
         let long = "123456789012345678901234567890";
         assert_eq!(Payload::of(&Message::new(JSON, long.into())), Payload::Text(long.into()));
         assert_eq!(Payload::of(&Message::new("text/plain", b"17".to_vec())), Payload::Text("17".into()));

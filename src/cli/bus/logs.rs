@@ -2,7 +2,7 @@
 
 use super::Common;
 use super::monitor::Listening;
-use super::words::plain;
+use super::words::{harmless, plain};
 use crate::cli::output::tell;
 use crate::config::Environment;
 use crate::tools::gelf::{LEVELS, Line, pattern};
@@ -74,10 +74,10 @@ fn print(line: &Line) {
         // Said in another place of the line, or said by nothing.
         !["levelname", "logical_service"].contains(&name.as_str()) && !plain(value).is_empty()
     });
-    let fields: String = fields.map(|(name, value)| format!("  {name}={}", plain(value))).collect();
-    tell!("{time} {:<9} {}  {}{fields}", LEVELS[line.level], line.host, line.text);
+    let fields: String = fields.map(|(name, value)| format!("  {}={}", harmless(name), plain(value))).collect();
+    tell!("{time} {:<9} {}  {}{fields}", LEVELS[line.level], harmless(&line.host), harmless(&line.text));
     for text in line.full.iter().flat_map(|full| full.lines()) {
-        tell!("    {text}");
+        tell!("    {}", harmless(text));
     }
 }
 

@@ -1,7 +1,7 @@
 //! `oat bus resurrect`.
 
 use super::inspect::SpareArgs;
-use super::words::messages;
+use super::words::{harmless, messages};
 use super::{Common, confirmed, depth_of, interrupted, interruptible};
 use crate::cli::output::{age, tell};
 use crate::config::Environment;
@@ -109,8 +109,8 @@ impl Args {
         let death = verdict.death.as_ref();
         let when = death.and_then(|death| DateTime::from_timestamp(i64::try_from(death.time?).ok()?, 0));
         let when = when.map_or_else(String::new, |when| format!(" {} ago", age(when, Utc::now())));
-        let reason = death.map_or("", |death| death.reason.as_str());
-        tell!("{id:<8}  {place}  {}  died {}×{when}: {reason}", verdict.sent.1, verdict.deaths);
+        let reason = death.map_or_else(String::new, |death| harmless(&death.reason));
+        tell!("{id:<8}  {place}  {}  died {}×{when}: {reason}", harmless(&verdict.sent.1), verdict.deaths);
         if let Fate::Stays(why) = &verdict.fate {
             tell!("{:<8}  {why}", "");
         }

@@ -9,19 +9,19 @@ use serde_json::Value;
 /// A message, with all that is known of it: a heading, its properties and headers, its payload.
 pub fn show(letter: &Letter, names: &Names, note: &str) {
     let object: Value = serde_json::to_value(letter).expect("a letter has a form");
-    tell!("{} {}  {note}", kind(letter, &object, names), letter.routing_key);
+    tell!("{} {}  {note}", kind(letter, &object, names), harmless(&letter.routing_key));
     let listed = ["properties", "headers"].map(|part| object[part].as_object().cloned().unwrap_or_default());
     for (name, value) in listed.into_iter().flatten() {
         // Everybody knows what it is from what it looks like.
         if !["content_type", "x-death"].contains(&name.as_str()) {
-            tell!("  {name:<18} {}", plain(&value));
+            tell!("  {:<18} {}", harmless(&name), plain(&value));
         }
     }
     for death in &letter.deaths {
-        tell!("  {:<18} {death}", "died in");
+        tell!("  {:<18} {}", "died in", harmless(death));
     }
     let payload = letter.payload().shown();
-    payload.lines().for_each(|line| tell!("  {line}"));
+    payload.lines().for_each(|line| tell!("  {}", harmless(line)));
     tell!("");
 }
 
@@ -34,13 +34,20 @@ fn kind(letter: &Letter, object: &Value, names: &Names) -> String {
         exchange if exchange == names.tasks => "task".into(),
         exchange if exchange == names.results => "outcome".into(),
         "" => "message".into(),
-        exchange => format!("{exchange}:"),
+        exchange => format!("{}:", harmless(exchange)),
     }
 }
 
 /// A value without the quotes of a string.
 pub fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), harmless)
+}
+
+/// Text from strangers, on one line and without what a terminal would obey.
+pub fn harmless(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| if c.is_control() && c != '\t' { c.escape_default().collect() } else { vec![c] })
+        .collect()
 }
 
 /// "1 message", "2 messages".
