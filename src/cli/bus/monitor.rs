@@ -1,11 +1,12 @@
 //! `oat bus monitor`, and listening as `oat bus logs` does it, too.
 
+use super::Common;
 use super::words::show;
-use super::{Common, interruptible};
 use crate::bus::{Connection, Delivery, ExchangeKind, matches};
 use crate::cli::connect::duration;
 use crate::cli::output::tell;
 use crate::config::Environment;
+use crate::shutdown::Shutdown;
 use crate::telemetry::{self, Logging};
 use crate::tools::filter::Where;
 use crate::tools::letter::Letter;
@@ -156,6 +157,8 @@ impl Listening {
         if let Some(folder) = &self.save {
             std::fs::create_dir_all(folder).with_context(|| format!("create the folder {}", folder.display()))?;
         }
+        // Before anybody is told that this can be ended.
+        let shutdown = Shutdown::on_signals()?;
         let mut consumer = listen(connection, ears).await?;
         let places: Vec<String> = ears.iter().map(|ear| format!("{} {}", ear.exchange, ear.keys.join(" "))).collect();
         eprintln!("listening to {}; Ctrl-C ends", places.join(", "));
@@ -171,11 +174,9 @@ impl Listening {
             }
             Ok(())
         };
-        let hearing = interruptible(hearing);
-        let ended = match self.time {
-            None => hearing.await.map(Some),
-            Some(time) => tokio::time::timeout(time, hearing).await.ok().transpose(),
-        }?;
+        let hearing = async { shutdown.or(hearing).await.unwrap_or(anyhow::Ok(())) };
+        let time = self.time.unwrap_or(Duration::MAX);
+        let ended = tokio::time::timeout(time, hearing).await.ok().transpose()?;
         Ok(ExitCode::from(if ended.is_none() && self.limit.is_some() { 4 } else { 0 }))
     }
 }
