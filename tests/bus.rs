@@ -10,6 +10,8 @@ mod bodies;
 mod crowd;
 #[path = "bus/delays.rs"]
 mod delays;
+#[path = "bus/failures.rs"]
+mod failures;
 #[path = "bus/fixture.rs"]
 mod fixture;
 #[path = "bus/flow.rs"]
@@ -26,6 +28,10 @@ mod processes;
 mod routes;
 #[path = "bus/rpc.rs"]
 mod rpc;
+#[path = "bus/running.rs"]
+mod running;
+#[path = "bus/services.rs"]
+mod services;
 #[path = "bus/settling.rs"]
 mod settling;
 #[path = "bus/trouble.rs"]
@@ -139,4 +145,22 @@ promises! {
         what_cannot_be_read_is_rejected_with_its_body_as_it_came;
     crowd:
         a_hundred_services_hear_each_other_once_and_in_order;
+    services:
+        an_event_reaches_every_service_and_there_one_instance,
+        a_command_is_answered_whichever_way_either_side_writes,
+        a_refused_command_is_answered_with_an_error,
+        a_call_ends_in_time_and_says_when_nobody_serves_it,
+        a_result_comes_to_whoever_subscribed_to_its_key,
+        a_service_waits_for_its_configuration,
+        exclusive_queues_take_nothing_from_anybody_and_leave_nothing,
+        a_log_line_is_gelf_under_the_key_of_its_level,
+        plain_and_quorum_queues_of_one_name_are_a_conflict;
+    failures:
+        what_fails_is_tried_again_a_few_times_and_kept,
+        what_is_refused_is_kept_at_once,
+        a_command_that_fails_is_answered_and_kept,
+        what_no_service_understands_is_kept,
+        nothing_is_acknowledged_before_what_its_handler_published,
+        a_graceful_stop_loses_and_doubles_nothing,
+        what_is_not_finished_in_time_goes_back;
 }

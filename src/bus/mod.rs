@@ -15,6 +15,7 @@
 pub mod amqp;
 pub mod local;
 pub mod rpc;
+pub mod service;
 
 mod backoff;
 mod body;
