@@ -14,12 +14,23 @@ pub struct Names {
     pub results: String,
     /// Exchange and queue of messages that could not be handled.
     pub dead: String,
+    /// Topic exchange of events, which eventail's services know by the same name.
+    pub events: String,
+    /// Topic exchange of log lines, likewise.
+    pub logs: String,
 }
 
 impl Names {
     /// The seed's names, behind a prefix that is usually empty.
     pub fn new(prefix: &str) -> Names {
-        Names { tasks: format!("{prefix}tasks"), results: format!("{prefix}results"), dead: format!("{prefix}dead") }
+        let name = |what: &str| format!("{prefix}{what}");
+        Names {
+            tasks: name("tasks"),
+            results: name("results"),
+            dead: name("dead"),
+            events: name("events"),
+            logs: name("logs"),
+        }
     }
 
     /// Durable direct exchanges, a quorum queue behind each, the routing key being the queue's name.

@@ -3,6 +3,7 @@
 use super::failure::Usage;
 use crate::bus::{self, Connection, Topology};
 use crate::config::{Environment, sqlite_path};
+use crate::services::announce::Announcer;
 use crate::services::outbox::Patience;
 use crate::store::Store;
 use crate::task::Encoding;
@@ -141,6 +142,25 @@ impl BusArgs {
             heartbeat: Duration::from_secs(self.amqp_heartbeat.into()),
             ca_file: environment.bus_ca_file(),
             ..bus::Options::default()
+        }
+    }
+}
+
+/// Whether events tell what becomes of tasks.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "How")]
+pub struct AnnounceArgs {
+    /// Publishes no events (TaskCreated, TaskDrawn, TaskFailed) to the exchange events
+    #[arg(long)]
+    no_announce: bool,
+}
+
+impl AnnounceArgs {
+    /// Announces on this bus, unless that is not wanted or not allowed.
+    pub async fn open(&self, connection: &Connection, names: &Names) -> Announcer {
+        match self.no_announce {
+            true => Announcer::default(),
+            false => Announcer::open(connection, &names.events).await,
         }
     }
 }

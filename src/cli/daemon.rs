@@ -1,6 +1,7 @@
 //! What the three daemons have in common: log file, detaching, pid file, signals, and their own runtime.
 
 use super::failure::Usage;
+use super::log_bus::LogBus;
 use super::output::tell;
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
@@ -31,6 +32,9 @@ pub struct DaemonArgs {
     /// Only warnings and errors
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
+    /// Publishes the log to the exchange logs as well, for oat bus logs and eventail's logger.py
+    #[arg(long)]
+    log_bus: bool,
     /// Marks the process that `--daemonize` has started
     #[arg(long, hide = true)]
     detached: bool,
@@ -38,7 +42,11 @@ pub struct DaemonArgs {
 
 impl DaemonArgs {
     /// Starts logging and runs `service` until it ends or a signal has brought it to its end.
-    pub fn run<F>(&self, environment: &Environment, service: impl FnOnce(Shutdown) -> F) -> anyhow::Result<ExitCode>
+    pub fn run<F>(
+        &self,
+        environment: &Environment,
+        service: impl FnOnce(Shutdown, LogBus) -> F,
+    ) -> anyhow::Result<ExitCode>
     where
         F: Future<Output = anyhow::Result<ExitCode>>,
     {
@@ -48,9 +56,10 @@ impl DaemonArgs {
         if self.detached {
             rustix::process::setsid().context("leave the terminal")?;
         }
-        telemetry::start(&self.logging(environment)).context("open the log file")?;
+        let (log_bus, listener) = LogBus::new(self.log_bus);
+        telemetry::start_with(&self.logging(environment), listener).context("open the log file")?;
         let _pid_file = self.pid_file.clone().map(PidFile::write).transpose()?;
-        let status = runtime()?.block_on(async { service(Shutdown::on_signals()?).await });
+        let status = runtime()?.block_on(async { service(Shutdown::on_signals()?, log_bus).await });
         tracing::info!("stopped");
         status
     }

@@ -8,6 +8,7 @@ mod connect;
 mod daemon;
 mod draw;
 mod failure;
+mod log_bus;
 mod output;
 mod producer;
 mod records;

@@ -1,8 +1,9 @@
 //! `oat-producer`: the flags of 2015, and a few more.
 
-use super::connect::{BusArgs, EncodingArg, PatienceArgs, StoreArgs};
+use super::connect::{AnnounceArgs, BusArgs, EncodingArg, PatienceArgs, StoreArgs};
 use super::daemon::{DaemonArgs, process_name};
 use super::failure::Usage;
+use super::log_bus::LogBus;
 use crate::config::Environment;
 use crate::services::outbox::Outbox;
 use crate::services::plan::{Formulas, Plan, Range};
@@ -36,6 +37,8 @@ pub struct Args {
     /// How messages are written
     #[arg(long, value_enum, default_value_t)]
     encoding: EncodingArg,
+    #[command(flatten)]
+    announce: AnnounceArgs,
     #[command(flatten)]
     patience: PatienceArgs,
     #[command(flatten)]
@@ -113,23 +116,32 @@ struct Ranges {
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         self.plan().check().map_err(Usage::new)?;
-        self.daemon.run(environment, |shutdown| self.produce(environment, shutdown))
+        self.daemon.run(environment, |shutdown, log_bus| self.produce(environment, shutdown, log_bus))
     }
 
-    async fn produce(&self, environment: &Environment, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
+    async fn produce(
+        &self,
+        environment: &Environment,
+        shutdown: Shutdown,
+        log_bus: LogBus,
+    ) -> anyhow::Result<ExitCode> {
         let seed = self.seed.unwrap_or_else(rand::random);
         info!("seed {seed}");
         let store = self.store.open_migrated(environment).await?;
         let connection = self.bus.open(environment, &format!("oat-producer {}", process_name())).await?;
+        let names = self.bus.names();
+        let logging = log_bus.open(&connection, &names.logs, "oat-producer").await?;
         let outbox = Outbox {
+            announcer: self.announce.open(&connection, &names).await,
             store: store.clone(),
             publisher: connection.publisher(),
-            exchange: self.bus.names().tasks,
+            exchange: names.tasks,
             encoding: self.encoding.into(),
             patience: (&self.patience).into(),
         };
         let producer = Producer { outbox, plan: self.plan(), seed, one_shot: self.one_shot, count: self.count };
         let produced = producer::run(producer, shutdown).await?;
+        logging.finish().await;
         connection.close().await;
         store.close().await;
         if produced.confirmed < produced.stored {

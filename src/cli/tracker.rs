@@ -1,7 +1,8 @@
 //! `oat-tracker`, and the sweeper that runs beside it.
 
-use super::connect::{BusArgs, EncodingArg, PatienceArgs, StoreArgs, seconds};
+use super::connect::{AnnounceArgs, BusArgs, EncodingArg, PatienceArgs, StoreArgs, seconds};
 use super::daemon::{DaemonArgs, process_name};
+use super::log_bus::LogBus;
 use crate::config::Environment;
 use crate::services::Events;
 use crate::services::outbox::Outbox;
@@ -27,6 +28,8 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 15.0, value_parser = seconds)]
     sweep_every: f64,
     #[command(flatten)]
+    announce: AnnounceArgs,
+    #[command(flatten)]
     patience: PatienceArgs,
     /// How messages are written
     #[arg(long, value_enum, default_value_t)]
@@ -35,19 +38,22 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        self.daemon.run(environment, |shutdown| self.track(environment, shutdown))
+        self.daemon.run(environment, |shutdown, log_bus| self.track(environment, shutdown, log_bus))
     }
 
-    async fn track(&self, environment: &Environment, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
+    async fn track(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {
         let store = self.store.open_migrated(environment).await?;
         let connection = self.bus.open(environment, &format!("oat-tracker {}", process_name())).await?;
         let names = self.bus.names();
+        let logging = log_bus.open(&connection, &names.logs, "oat-tracker").await?;
+        let announcer = self.announce.open(&connection, &names).await;
         let outbox = Outbox {
             store: store.clone(),
             publisher: connection.publisher(),
             exchange: names.tasks,
             encoding: self.encoding.into(),
             patience: (&self.patience).into(),
+            announcer: announcer.clone(),
         };
         let interval = Duration::from_secs_f64(self.sweep_every);
         let sweeper = Sweeper { outbox, connection: connection.clone(), interval };
@@ -57,6 +63,7 @@ impl Args {
             store: store.clone(),
             prefetch: self.prefetch,
             events: Events::default(),
+            announcer,
         };
         let tracking = async {
             let tracked = tracker::run(tracker, shutdown.clone()).await;
@@ -65,6 +72,7 @@ impl Args {
             tracked
         };
         tokio::join!(tracking, sweeper::run(sweeper, shutdown.clone())).0?;
+        logging.finish().await;
         connection.close().await;
         store.close().await;
         Ok(ExitCode::SUCCESS)

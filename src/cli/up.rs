@@ -4,9 +4,10 @@
 mod progress;
 mod sheet;
 
-use super::connect::{BusArgs, StoreArgs};
+use super::connect::{AnnounceArgs, BusArgs, StoreArgs};
 use super::daemon::runtime;
 use super::failure::Usage;
+use super::log_bus::LogBus;
 use super::output::tell;
 use super::scene::{dimensions, samples};
 use super::worker::drawing_threads;
@@ -72,6 +73,11 @@ pub struct Args {
     /// Threads that draw, shared by the workers [default: one for each processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Publishes the log to the exchange logs, for oat bus logs and eventail's logger.py
+    #[arg(long)]
+    log_bus: bool,
+    #[command(flatten)]
+    announce: AnnounceArgs,
     /// One JSON object a line: each picture, then a summary
     #[arg(long)]
     json: bool,
@@ -102,10 +108,11 @@ struct House {
 
 impl Args {
     pub fn run(mut self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        telemetry::start(&Logging { file: None, verbosity: -1, colour: environment.colour() })?;
+        let (log_bus, listener) = LogBus::new(self.log_bus);
+        telemetry::start_with(&Logging { file: None, verbosity: -1, colour: environment.colour() }, listener)?;
         drawing_threads(self.threads)?;
         let place = self.place(environment)?;
-        runtime()?.block_on(self.up(environment, place))
+        runtime()?.block_on(self.up(environment, place, log_bus))
     }
 
     /// Unless a flag or the environment names another bus or database, both are the one file of the folder.
@@ -124,9 +131,10 @@ impl Args {
         Ok(Place { folder, pictures, _temporary: temporary })
     }
 
-    async fn up(&self, environment: &Environment, place: Place) -> anyhow::Result<ExitCode> {
+    async fn up(&self, environment: &Environment, place: Place, log_bus: LogBus) -> anyhow::Result<ExitCode> {
         let shutdown = Shutdown::on_signals()?;
         let house = self.open(environment).await?;
+        let logging = log_bus.open(&house.connection, &self.bus.names().logs, "oat-up").await?;
         let (sender, events) = tokio::sync::mpsc::unbounded_channel();
         let mut services = self.start(&house, &place.pictures, Events::to(sender), &shutdown)?;
 
@@ -150,6 +158,7 @@ impl Args {
         }
         // Without an answer there is nothing to add to what was told already.
         let after = house.store.counts().await.unwrap_or(before);
+        logging.finish().await;
         house.connection.close().await;
         house.store.close().await;
         if !finished && pending(&after) > 0 {
@@ -181,12 +190,14 @@ impl Args {
     async fn open(&self, environment: &Environment) -> anyhow::Result<House> {
         let store = self.store.open_migrated(environment).await?;
         let connection = self.bus.open(environment, "oat up").await?;
+        let announcer = self.announce.open(&connection, &self.bus.names()).await;
         let outbox = Outbox {
             store: store.clone(),
             publisher: connection.publisher(),
             exchange: self.bus.names().tasks,
             encoding: Encoding::Json,
             patience: Patience::default(),
+            announcer,
         };
         Ok(House { connection, store, outbox })
     }
@@ -224,6 +235,7 @@ impl Args {
             store: house.store.clone(),
             prefetch: 50,
             events,
+            announcer: house.outbox.announcer.clone(),
         };
         services.spawn(tracker::run(tracker, shutdown.clone()));
         let interval = Duration::from_secs(15);

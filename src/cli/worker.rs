@@ -2,6 +2,7 @@
 
 use super::connect::{BusArgs, EncodingArg};
 use super::daemon::{DaemonArgs, process_name};
+use super::log_bus::LogBus;
 use crate::config::Environment;
 use crate::fractal::Limits;
 use crate::pictures::Pictures;
@@ -54,16 +55,17 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        self.daemon.run(environment, |shutdown| self.work(environment, shutdown))
+        self.daemon.run(environment, |shutdown, log_bus| self.work(environment, shutdown, log_bus))
     }
 
-    async fn work(&self, environment: &Environment, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
+    async fn work(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {
         drawing_threads(self.threads)?;
         let folder = environment.pictures(self.target.as_deref());
         let pictures = Pictures::open(&folder).with_context(|| format!("use the folder {}", folder.display()))?;
         let name = self.name.clone().unwrap_or_else(process_name);
         let connection = self.bus.open(environment, &format!("oat-worker {name}")).await?;
         let names = self.bus.names();
+        let logging = log_bus.open(&connection, &names.logs, "oat-worker").await?;
         let worker = Worker {
             name,
             publisher: connection.publisher(),
@@ -80,6 +82,7 @@ impl Args {
             events: Events::default(),
         };
         worker::run(worker, shutdown).await?;
+        logging.finish().await;
         connection.close().await;
         Ok(ExitCode::SUCCESS)
     }

@@ -1,6 +1,7 @@
 //! The three daemons, each of the shape `run(what it needs, shutdown)`. They open nothing: connections, stores and
 //! folders are given to them, by the command line or by a test.
 
+pub mod announce;
 pub mod encoded;
 pub mod outbox;
 pub mod patience;

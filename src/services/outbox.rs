@@ -1,6 +1,7 @@
 //! From record to queue. The record is the outbox: insert (`new`), publish with a confirm, mark `queued`. Whatever
 //! goes wrong in between leaves a record that the sweeper publishes again.
 
+use super::announce::Announcer;
 use crate::bus::{Message, Publisher};
 use crate::store::{self, Store};
 use crate::task::{Encoding, Task};
@@ -48,11 +49,23 @@ pub struct Outbox {
     pub encoding: Encoding,
     /// How long until a record counts as forgotten.
     pub patience: Patience,
+    /// For whoever subscribes to new tasks.
+    pub announcer: Announcer,
 }
 
 impl Outbox {
-    /// Publishes tasks whose records exist; returns those that were confirmed. The others come up again.
-    pub async fn publish(&self, tasks: &[Task]) -> Vec<Uuid> {
+    /// Publishes tasks whose records exist, and which have been published so often before; returns those that were
+    /// confirmed. The others come up again.
+    pub async fn publish(&self, tasks: &[Task], publishes: u32) -> Vec<Uuid> {
+        let announcing = async {
+            if publishes == 0 {
+                self.announcer.created(tasks).await;
+            }
+        };
+        tokio::join!(self.push(tasks), announcing).0
+    }
+
+    async fn push(&self, tasks: &[Task]) -> Vec<Uuid> {
         let messages: Vec<_> = tasks.iter().map(|task| (task.uuid, self.message(task))).collect();
         stream::iter(messages)
             .map(|(uuid, message)| async move {

@@ -105,7 +105,7 @@ pub async fn store(outbox: &Outbox, tasks: &[Task], shutdown: &Shutdown) -> anyh
 /// Pushes stored tasks; returns how many the bus has confirmed. Each is pushed once: what the bus did not confirm, and
 /// what could not be marked before shutdown, the sweeper finds.
 pub async fn publish(outbox: &Outbox, tasks: &[Task], shutdown: &Shutdown) -> usize {
-    let confirmed = outbox.publish(tasks).await;
+    let confirmed = outbox.publish(tasks, 0).await;
     persist("mark the published tasks", shutdown, || outbox.mark(&confirmed, 0)).await;
     confirmed.len()
 }

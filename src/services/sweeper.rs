@@ -51,8 +51,9 @@ impl Sweeper {
         // Records published equally often wait equally long afterwards.
         for group in due.chunk_by(|a, b| a.publishes == b.publishes) {
             let tasks: Vec<_> = group.iter().map(|due| due.task.clone()).collect();
-            let confirmed = self.outbox.publish(&tasks).await;
-            self.outbox.mark(&confirmed, group[0].publishes).await?;
+            let publishes = group[0].publishes;
+            let confirmed = self.outbox.publish(&tasks, publishes).await;
+            self.outbox.mark(&confirmed, publishes).await?;
             published += confirmed.len();
         }
         Ok(published)

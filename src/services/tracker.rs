@@ -1,6 +1,7 @@
 //! Records results: each becomes durable before it is acknowledged, and whatever cannot be recorded is kept among
 //! the dead letters with its reason.
 
+use super::announce::Announcer;
 use super::patience::persist;
 use super::{Event, Events};
 use crate::bus::{Connection, Consumer, Delivery};
@@ -25,6 +26,8 @@ pub struct Tracker {
     pub prefetch: u16,
     /// For whoever watches.
     pub events: Events,
+    /// For whoever subscribes to the ends of tasks.
+    pub announcer: Announcer,
 }
 
 /// Records until shutdown is asked for.
@@ -66,6 +69,7 @@ impl Tracker {
         match (self.finish(&outcomes, shutdown).await, batch.len()) {
             (None, _) => {}
             (Some(Ok(finished)), _) => {
+                self.announce(&batch, &finished).await;
                 for ((outcome, delivery), finished) in batch.into_iter().zip(finished) {
                     self.settle(outcome, delivery, finished).await;
                 }
@@ -92,6 +96,16 @@ impl Tracker {
             }
         })
         .await
+    }
+
+    /// What is recorded now; and what was before, if this result came already and its tracker may have died since.
+    async fn announce(&self, batch: &[(Outcome, Delivery)], finished: &[Finished]) {
+        let ended = batch.iter().zip(finished).filter(|((_, delivery), finished)| match finished {
+            Finished::Recorded | Finished::Adopted => true,
+            Finished::Duplicate => delivery.redelivered,
+            Finished::Late | Finished::Conflict { .. } | Finished::Unknown => false,
+        });
+        self.announcer.ended(&ended.map(|((outcome, _), _)| outcome).collect::<Vec<_>>()).await;
     }
 
     async fn settle(&self, outcome: Outcome, delivery: Delivery, finished: Finished) {
