@@ -125,15 +125,17 @@ fn a_full_disk_leaves_no_half_picture() {
 }
 
 #[test]
-fn ctrl_c_ends_a_drawing_and_leaves_nothing() {
-    let home = home();
-    let mut draw = program("oat", home.path());
-    draw.args(["draw", "--at", "siegel-disk", "--size", "60000x60000", "-o", "a.png"]).current_dir(home.path());
-    let mut draw = draw.stderr(Stdio::null()).spawn().unwrap();
-    let files = || std::fs::read_dir(home.path()).unwrap().count();
-    support::wait_until("the drawing has begun", || files() == 1);
-    rustix::process::kill_process(rustix::process::Pid::from_child(&draw), rustix::process::Signal::INT).unwrap();
-    assert_eq!((draw.wait().unwrap().code(), files()), (Some(130), 0));
+fn a_signal_ends_a_drawing_and_leaves_nothing() {
+    for (signal, status) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
+        let home = home();
+        let mut draw = program("oat", home.path());
+        draw.args(["draw", "--at", "siegel-disk", "--size", "60000x60000", "-o", "a.png"]).current_dir(home.path());
+        let mut draw = draw.stderr(Stdio::null()).spawn().unwrap();
+        let files = || std::fs::read_dir(home.path()).unwrap().count();
+        support::wait_until("the drawing has begun", || files() == 1);
+        rustix::process::kill_process(rustix::process::Pid::from_child(&draw), signal).unwrap();
+        assert_eq!((draw.wait().unwrap().code(), files()), (Some(status), 0));
+    }
 }
 
 /// `script` gives the program a terminal.

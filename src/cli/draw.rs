@@ -18,9 +18,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
-/// The status of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
-
 /// Draws one picture, without a pipeline.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -53,7 +50,7 @@ impl Args {
             return self.show(&scene);
         }
         let (output, stop) = (self.output(), Arc::new(Stop::default()));
-        let _signals = call_off_on_signals(stop.clone())?;
+        let (_waiting, shutdown) = call_off_on_signals(stop.clone())?;
         let drawn = match output.as_os_str() == "-" {
             true if std::io::stdout().is_terminal() => {
                 return Err(Usage::new("a PNG makes no sense on a terminal").fix("-o FILE.png").into());
@@ -62,7 +59,7 @@ impl Args {
             false => write_whole(&output, |out| write(&scene, &stop, out)),
         };
         let Some(drawn) = drawn.with_context(|| format!("write {}", output.display()))? else {
-            return Ok(ExitCode::from(INTERRUPTED));
+            return Ok(ExitCode::from(shutdown.status()));
         };
         eprintln!("{} drawn in {:.3} s", self.name(&scene), drawn.duration);
         eprintln!("{}, {} bytes, sha256 {}", output.display(), drawn.size.unwrap_or(0), drawn.checksum);
@@ -89,14 +86,15 @@ impl Args {
     }
 }
 
-/// Ctrl-C ends the drawing and not the process, which has an unfinished file to remove. It works as long as what is
-/// returned lives.
-fn call_off_on_signals(stop: Arc<Stop>) -> anyhow::Result<Runtime> {
+/// Signals end the drawing and not the process, which has an unfinished file to remove. It works as long as the runtime
+/// lives.
+fn call_off_on_signals(stop: Arc<Stop>) -> anyhow::Result<(Runtime, Shutdown)> {
     let runtime = runtime()?;
     let shutdown = runtime.block_on(async { Shutdown::on_signals() }).context("wait for signals")?;
+    let requested = shutdown.clone();
     runtime.spawn(async move {
-        shutdown.requested().await;
+        requested.requested().await;
         stop.call_off();
     });
-    Ok(runtime)
+    Ok((runtime, shutdown))
 }
