@@ -38,6 +38,7 @@ Examples:
   oat draw --at seahorse-valley                     in the terminal
   oat draw --julia -0.8,0.156 --palette ember -o dragon.png
   oat draw --center -0.745,0.105 --span 0.01 --iterations 2000 -o valley.png
+  oat draw --at satellite --border dark -o satellite.png
   oat draw --like dragon.png --size 3840x2880 -o - > large.png";
 
 impl Args {

@@ -9,6 +9,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod ceiling;
+mod derivative;
 mod interior;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -21,6 +22,7 @@ mod sweep;
 mod vector;
 
 pub use ceiling::ceiling;
+pub use derivative::{derivatives, derivatives_with};
 
 use super::{Escape, Formula};
 use std::sync::OnceLock;
