@@ -1,7 +1,7 @@
 //! The pictures of 2015, bit for bit: five vectors computed with CPython 2.7 and 3.11.
 
 use num_complex::Complex64;
-use oat::fractal::{Formula, Palette, Picture, Samples, Scene, Stop, Viewport, catalogue, draw};
+use oat::fractal::{Border, Formula, Palette, Picture, Samples, Scene, Stop, Viewport, catalogue, draw};
 use sha2::{Digest, Sha256};
 use std::process::Command;
 
@@ -137,6 +137,30 @@ fn samples_are_averaged_as_light_and_one_sample_is_the_pixel_itself() {
     let fine = draw(&scene(16), &Stop::default()).unwrap();
     let far = |a: &Picture| a.rgb().iter().zip(fine.rgb()).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum::<u64>();
     assert!(far(&pictures[0]) > far(&pictures[1]) && far(&pictures[1]) > far(&pictures[2]), "more samples, less noise");
+}
+
+/// The border is drawn where it is near, by the pixel: at the tip of the set, which no pixel hits, a line appears.
+#[test]
+fn a_border_shows_what_is_thinner_than_a_pixel() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let draw = |border: &str| {
+        let (name, mut oat) = (file(border), Command::new(env!("CARGO_BIN_EXE_oat")));
+        oat.args(["draw", "--center=-1.9,1e-4", "--span=0.1", "--size=41x31", "--samples=1", "--palette=ink"]);
+        assert!(oat.args(["--border", border, "-o", &name]).status().unwrap().success());
+        Picture::from_png(&std::fs::read(name).unwrap()).unwrap()
+    };
+    let ((none, plain), (dark, scene), (bright, _)) = (draw("none"), draw("dark"), draw("bright"));
+    assert_eq!((plain.unwrap().colouring().border, scene.unwrap().colouring().border), (Border::None, Border::Dark));
+    let light = |picture: &Picture, row: usize| {
+        picture.rgb()[row * 41 * 3..][..41 * 3].iter().map(|&v| u64::from(v)).sum::<u64>()
+    };
+    assert!(light(&dark, 15) < light(&none, 15) && light(&none, 15) < light(&bright, 15));
+    assert_eq!((light(&dark, 0), light(&bright, 0)), (light(&none, 0), light(&none, 0)), "far away nothing changes");
+    let verify =
+        |name: &str| Command::new(env!("CARGO_BIN_EXE_oat")).args(["verify", &file(name)]).status().unwrap().code();
+    std::fs::rename(file("dark"), file("dark.png")).unwrap();
+    assert_eq!(verify("dark.png"), Some(0));
 }
 
 #[test]

@@ -104,6 +104,60 @@ fn verify_says_which_side_has_changed() {
     assert!(stdout(&all()).contains("the file cannot be read") && stdout(&all()).contains("2 match, 1 differ"));
 }
 
+/// A file of at most 4 KiB stands for a full disk: it needs no root. The picture that was there stays.
+#[test]
+fn a_full_disk_leaves_no_half_picture() {
+    let home = home();
+    let full = |name: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" draw --at dragon --size 400x300 -o \"$1\""]);
+        shell.arg(env!("CARGO_BIN_EXE_oat")).arg(name).current_dir(home.path()).stdin(Stdio::null()).output().unwrap()
+    };
+    let failed = full("a.png");
+    assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
+    assert!(stderr(&failed).contains("write a.png"), "{}", stderr(&failed));
+    std::fs::write(home.path().join("b.png"), "before").unwrap();
+    assert_eq!(full("b.png").status.code(), Some(1));
+    assert_eq!(std::fs::read(home.path().join("b.png")).unwrap(), b"before");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
+    let device = oat(home.path(), &["draw", "--size", "40x30", "-o", "/dev/full"]);
+    assert_eq!(device.status.code(), Some(1), "{}", stderr(&device));
+}
+
+#[test]
+fn a_signal_ends_a_drawing_and_leaves_nothing() {
+    for (signal, status) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
+        let home = home();
+        let mut draw = program("oat", home.path());
+        draw.args(["draw", "--at", "siegel-disk", "--size", "60000x60000", "-o", "a.png"]).current_dir(home.path());
+        let mut draw = draw.stderr(Stdio::null()).spawn().unwrap();
+        let files = || std::fs::read_dir(home.path()).unwrap().count();
+        support::wait_until("the drawing has begun", || files() == 1);
+        rustix::process::kill_process(rustix::process::Pid::from_child(&draw), signal).unwrap();
+        assert_eq!((draw.wait().unwrap().code(), files()), (Some(status), 0));
+    }
+}
+
+/// `script` gives the program a terminal.
+#[test]
+fn oat_draw_shows_a_picture_in_a_terminal() {
+    let home = home();
+    let in_terminal = |arguments: &str| {
+        let command = format!("stty columns 40 rows 12; {} draw {arguments}", env!("CARGO_BIN_EXE_oat"));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).env_remove("NO_COLOR");
+        let output = script.env("TERM", "xterm").current_dir(home.path()).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", stdout(&output));
+        stdout(&output)
+    };
+    let shown = in_terminal("--at dragon");
+    assert_eq!((shown.matches('▀').count(), shown.matches("\x1b[0m").count()), (27 * 10, 10), "{shown}");
+    assert!(shown.contains("-o FILE.png"), "{shown}");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+    assert!(!in_terminal("--at dragon --size 40x30 -o dragon.png").contains('▀'));
+    assert!(home.path().join("dragon.png").is_file());
+}
+
 #[test]
 fn looking_makes_nothing() {
     let home = home();

@@ -54,7 +54,7 @@ fn every_file_that_the_readme_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("README.rst")).unwrap();
     let images = text.lines().filter_map(|line| line.split_once(".. image:: ")).map(|(_, path)| path);
-    let named = ["docs/architecture.rst", "scripts/test", "LICENSE", "Vagrantfile"];
+    let named = ["docs/architecture.rst", "docs/performance.rst", "scripts/test", "LICENSE", "Vagrantfile"];
     for path in images.chain(named) {
         assert!(root.join(path.trim()).exists(), "{path} is missing");
     }

@@ -131,6 +131,7 @@ macro_rules! promises {
 promises! {
     recording:
         a_record_comes_back_bit_for_bit
+        colours_come_back
         a_batch_is_recorded_whole_or_not_at_all
         a_uuid_is_recorded_once
         text_is_only_data
@@ -165,6 +166,7 @@ promises! {
         six_stores_migrate_at_once
         six_processes_migrate_at_once
         migrating_twice_does_nothing
+        older_records_stay_what_they_were
         a_newer_schema_is_refused
         a_missing_schema_says_what_to_do;
 }

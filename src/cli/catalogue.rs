@@ -1,9 +1,9 @@
 //! `oat scenes` and `oat palettes`: the names there are, with a small preview in a terminal.
 
 use super::output::tell;
+use super::terminal::{half_blocks, in_colour};
 use crate::config::Environment;
-use crate::fractal::{Palette, Rgb, Samples, Stop, catalogue, draw};
-use std::io::IsTerminal;
+use crate::fractal::{Palette, Samples, Stop, catalogue, draw};
 use std::process::ExitCode;
 
 /// Lists the places of the tour.
@@ -31,7 +31,6 @@ impl ScenesArgs {
         for place in &catalogue::TOUR {
             tell!("{:<16} {}", place.name, place.palette().name());
             if pictures {
-                // Two pixels a character, one above the other.
                 let scene = place.scene(32, 20, Samples::FOUR)?;
                 let picture = draw(&scene, &Stop::default()).expect("nobody calls it off");
                 tell!("{}", half_blocks(picture.rgb(), 32).trim_end());
@@ -53,20 +52,4 @@ impl PalettesArgs {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn in_colour(environment: &Environment) -> bool {
-    environment.colour() && std::io::stdout().is_terminal()
-}
-
-/// Rows of `width` RGB pixels as upper half blocks: the foreground is the upper pixel, the background the lower.
-fn half_blocks(rgb: &[u8], width: usize) -> String {
-    let pixels: &[Rgb] = rgb.as_chunks::<3>().0;
-    let line = |rows: &[Rgb]| {
-        let (upper, lower) = rows.split_at(width);
-        let cell =
-            |(u, l): (&Rgb, &Rgb)| format!("\x1b[38;2;{};{};{};48;2;{};{};{}m▀", u[0], u[1], u[2], l[0], l[1], l[2]);
-        upper.iter().zip(lower).map(cell).collect::<String>() + "\x1b[0m\n"
-    };
-    pixels.chunks_exact(2 * width).map(line).collect()
 }

@@ -1,15 +1,22 @@
 //! `oat draw`: one picture, without a pipeline.
 
+use super::daemon::runtime;
 use super::failure::Usage;
+use super::file::write_whole;
+use super::output::tell;
 use super::scene::SceneArgs;
+use super::terminal::{fitted, half_blocks, in_colour};
 use super::worker::drawing_threads;
-use crate::fractal::{Limits, Stop};
+use crate::config::Environment;
+use crate::fractal::{Limits, Scene, Stop, draw};
 use crate::services::encoded::write;
+use crate::shutdown::Shutdown;
 use anyhow::Context;
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
 
 /// Draws one picture, without a pipeline.
 #[derive(Debug, clap::Args)]
@@ -20,43 +27,75 @@ pub struct Args {
     /// Threads that draw [default: one for each processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// The file to write, or - for standard output [default: the name of the place, or picture.png]
+    /// The file to write, or - for standard output [default: shown in a terminal; else the name of the place, or
+    /// picture.png]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  oat draw --at seahorse-valley
+  oat draw --at seahorse-valley                     in the terminal
   oat draw --julia -0.8,0.156 --palette ember -o dragon.png
   oat draw --center -0.745,0.105 --span 0.01 --iterations 2000 -o valley.png
+  oat draw --at satellite --border dark -o satellite.png
   oat draw --like dragon.png --size 3840x2880 -o - > large.png";
 
 impl Args {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let scene = self.scene.scene()?;
         // Nobody else is served here: the patience of whoever asked is the only limit.
         Limits { max_pixels: 100_000_000_000, max_iterations: u32::MAX }.check(&scene)?;
-        let output = self.output();
-        let to_stdout = output.as_os_str() == "-";
-        if to_stdout && std::io::stdout().is_terminal() {
-            return Err(Usage::new("a PNG makes no sense on a terminal").fix("-o FILE.png").into());
-        }
         drawing_threads(self.threads)?;
-        let out: Box<dyn Write> = match to_stdout {
-            true => Box::new(std::io::stdout()),
-            false => Box::new(File::create(&output).with_context(|| format!("write {}", output.display()))?),
+        if self.output.is_none() && in_colour(environment) {
+            return self.show(&scene);
+        }
+        let (output, stop) = (self.output(), Arc::new(Stop::default()));
+        let (_waiting, shutdown) = call_off_on_signals(stop.clone())?;
+        let drawn = match output.as_os_str() == "-" {
+            true if std::io::stdout().is_terminal() => {
+                return Err(Usage::new("a PNG makes no sense on a terminal").fix("-o FILE.png").into());
+            }
+            true => write(&scene, &stop, BufWriter::new(std::io::stdout())),
+            false => write_whole(&output, |out| write(&scene, &stop, out)),
         };
-        let drawn = write(&scene, &Stop::default(), BufWriter::new(out));
-        let drawn = drawn.with_context(|| format!("write {}", output.display()))?.expect("nobody calls it off");
-        let (name, size) = (self.scene.at.as_deref().unwrap_or(scene.formula().name()), drawn.size.unwrap_or(0));
-        eprintln!("{name} drawn in {:.3} s", drawn.duration);
-        eprintln!("{}, {size} bytes, sha256 {}", output.display(), drawn.checksum);
+        let Some(drawn) = drawn.with_context(|| format!("write {}", output.display()))? else {
+            return Ok(ExitCode::from(shutdown.status()));
+        };
+        eprintln!("{} drawn in {:.3} s", self.name(&scene), drawn.duration);
+        eprintln!("{}, {} bytes, sha256 {}", output.display(), drawn.size.unwrap_or(0), drawn.checksum);
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// In the terminal, as large as it allows.
+    fn show(&self, scene: &Scene) -> anyhow::Result<ExitCode> {
+        let small = fitted(scene)?;
+        let picture = draw(&small, &Stop::default()).expect("nobody calls it off");
+        tell!("{}", half_blocks(picture.rgb(), small.viewport().width()).trim_end());
+        let (width, height) = (scene.viewport().width(), scene.viewport().height());
+        eprintln!("{}; -o FILE.png writes it, {width}×{height}", self.name(scene));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn name(&self, scene: &Scene) -> &str {
+        self.scene.at.as_deref().unwrap_or(scene.formula().name())
     }
 
     fn output(&self) -> PathBuf {
         let name = self.scene.at.as_deref().unwrap_or("picture");
         self.output.clone().unwrap_or_else(|| format!("{name}.png").into())
     }
+}
+
+/// Signals end the drawing and not the process, which has an unfinished file to remove. It works as long as the runtime
+/// lives.
+fn call_off_on_signals(stop: Arc<Stop>) -> anyhow::Result<(Runtime, Shutdown)> {
+    let runtime = runtime()?;
+    let shutdown = runtime.block_on(async { Shutdown::on_signals() }).context("wait for signals")?;
+    let requested = shutdown.clone();
+    runtime.spawn(async move {
+        requested.requested().await;
+        stop.call_off();
+    });
+    Ok((runtime, shutdown))
 }

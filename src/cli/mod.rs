@@ -8,12 +8,14 @@ mod connect;
 mod daemon;
 mod draw;
 mod failure;
+mod file;
 mod log_bus;
 mod output;
 mod producer;
 mod records;
 mod scene;
 mod setup;
+mod terminal;
 mod tracker;
 mod up;
 mod verify;
@@ -141,7 +143,7 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
     let command = Cli::parse_from(&arguments).command;
     with_environment(|environment| match command {
         Command::Up(args) => args.run(environment),
-        Command::Draw(args) => args.run(),
+        Command::Draw(args) => args.run(environment),
         Command::List(args) => args.run(environment),
         Command::Show(args) => args.run(environment),
         Command::Verify(args) => args.run(environment),

@@ -120,9 +120,9 @@ pub struct ShowArgs {
 
 /// What is shown, in the order in which one asks.
 #[rustfmt::skip]
-const FIELDS: [&str; 29] = [
+const FIELDS: [&str; 30] = [
     "uuid", "name", "state", "reason", "formula", "cx", "cy", "width", "height", "iterations", "xa", "xb", "ya", "yb",
-    "palette", "offset", "density", "samples", "checksum", "pixel_checksum", "size", "duration", "worker", "attempt",
+    "palette", "offset", "density", "samples", "border", "checksum", "pixel_checksum", "size", "duration", "worker", "attempt",
     "publishes", "created_at", "published_at", "started_at", "finished_at",
 ];
 

@@ -1,7 +1,7 @@
 //! The flags that say what to draw: a place, a file to draw again, or numbers.
 
 use super::failure::Usage;
-use crate::fractal::{Colouring, Formula, Palette, Picture, Samples, Scene, Viewport, catalogue};
+use crate::fractal::{Border, Colouring, Formula, Palette, Picture, Samples, Scene, Viewport, catalogue};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use num_complex::Complex64;
@@ -72,6 +72,9 @@ pub struct SceneArgs {
     /// Points in a pixel: 1, 4, 9 or 16 [default: 4, or 1 in classic]
     #[arg(long, value_name = "N", value_parser = samples)]
     samples: Option<Samples>,
+    /// Lines along the border of the set, by the estimated distance: dark, bright or none
+    #[arg(long, value_name = "KIND", value_parser = border)]
+    border: Option<Border>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -95,6 +98,11 @@ pub fn dimensions(text: &str) -> Result<(u32, u32), String> {
 
 pub fn samples(text: &str) -> Result<Samples, String> {
     text.parse().ok().and_then(|count| Samples::new(count).ok()).ok_or_else(|| "expected 1, 4, 9 or 16".into())
+}
+
+fn border(text: &str) -> Result<Border, String> {
+    let names = || Border::ALL.map(Border::name).join(", ");
+    Border::named(text).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 fn palette(text: &str) -> Result<Palette, String> {
@@ -169,6 +177,7 @@ impl SceneArgs {
             offset: self.offset.unwrap_or(base.offset),
             density: self.density.unwrap_or(base.density),
             samples: self.samples.unwrap_or(samples),
+            border: self.border.unwrap_or(base.border),
         }
     }
 }

@@ -50,7 +50,7 @@ impl Place {
     pub fn scene(&self, width: u32, height: u32, samples: Samples) -> Result<Scene, Invalid> {
         let viewport = Viewport::around(width, height, self.center, self.span)?;
         let Place { palette, offset, density, .. } = *self;
-        Scene::new(self.formula, viewport, self.iterations, Colouring { palette, offset, density, samples })
+        Scene::new(self.formula, viewport, self.iterations, Colouring { offset, density, samples, ..palette.into() })
     }
 
     /// The colours that suit it.

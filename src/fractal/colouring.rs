@@ -1,5 +1,8 @@
 //! From the ends of orbits to pixels.
 
+use super::border::{Border, blend};
+use super::distance::distances;
+use super::lanes::Block;
 use super::light::{encode, linear};
 use super::{Escape, Invalid, Palette, Rgb, Scene};
 
@@ -14,6 +17,8 @@ pub struct Colouring {
     pub density: f64,
     /// How many points a pixel stands for.
     pub samples: Samples,
+    /// How the border of the set is drawn.
+    pub border: Border,
 }
 
 /// Points in a pixel: 1, 4, 9 or 16, in a square. Their colours are averaged as light.
@@ -50,7 +55,7 @@ impl Samples {
 impl From<Palette> for Colouring {
     /// One point a pixel, the palette as it is.
     fn from(palette: Palette) -> Colouring {
-        Colouring { palette, offset: 0.0, density: 1.0, samples: Samples::default() }
+        Colouring { palette, offset: 0.0, density: 1.0, samples: Samples::default(), border: Border::None }
     }
 }
 
@@ -62,6 +67,9 @@ impl Colouring {
         }
         if !(1e-3..=1e3).contains(&self.density) {
             return Err(Invalid::new(format!("density is {}, allowed is 0.001 to 1000", self.density)));
+        }
+        if self.palette == Palette::Classic && !self.border.is_none() {
+            return Err(Invalid::new("a border needs smooth colours: the palette classic has none"));
         }
         // Not every database keeps -0 apart from 0, and there is no difference.
         self.offset += 0.0;
@@ -78,6 +86,9 @@ pub struct Painter {
     limit: u32,
     inside: Rgb,
     turn: Vec<Rgb>,
+    /// The colour of the border, and how many pixels a unit of the plane has.
+    line: Rgb,
+    scale: f64,
 }
 
 impl Painter {
@@ -85,34 +96,46 @@ impl Painter {
         let (colouring, limit) = (scene.colouring(), scene.iterations());
         let palette = colouring.palette;
         let turn = (0..TURN).map(|i| palette.wave((i as f64 + 0.5) / TURN as f64)).collect();
-        Painter { colouring, limit, inside: palette.inside(limit), turn }
+        let line = colouring.border.colour(palette);
+        Painter { colouring, limit, inside: palette.inside(limit), turn, line, scale: scene.viewport().scale() }
     }
 
-    /// Paints rows of pixels from the escapes of their samples; `stride` is the number of samples in a row.
-    pub fn paint(&self, ends: &[Escape], stride: usize, pixels: &mut [u8]) {
-        let side = self.colouring.samples.side() as usize;
-        let pixels = pixels.as_chunks_mut::<3>().0;
-        if side == 1 {
+    /// Paints rows of pixels from a block of samples and their ends.
+    pub fn paint(&self, block: &Block, ends: &[Escape], pixels: &mut [u8]) {
+        let (pixels, stride) = (pixels.as_chunks_mut::<3>().0, block.xs.len());
+        if !self.colouring.border.is_none() {
+            let distances = distances(block, ends);
+            return self.paint_means(pixels, stride, |at| self.bordered(&ends[at], distances[at]));
+        }
+        if self.colouring.samples == Samples::default() {
             return pixels.iter_mut().zip(ends).for_each(|(pixel, end)| *pixel = self.colour(end));
         }
+        self.paint_means(pixels, stride, |at| self.colour(&ends[at]).map(linear));
+    }
+
+    /// The mean of the light of a pixel's samples, which is not the mean of the numbers that stand for it.
+    #[inline]
+    fn paint_means(&self, pixels: &mut [Rgb], stride: usize, light: impl Fn(usize) -> [u32; 3]) {
+        let (side, count) = (self.colouring.samples.side() as usize, self.colouring.samples.count());
         let width = stride / side;
         for (number, pixel) in pixels.iter_mut().enumerate() {
-            let (row, column) = (number / width * side, number % width * side);
-            let samples = (row..row + side).flat_map(|row| &ends[row * stride + column..][..side]);
-            *pixel = self.average(samples);
+            let first = number / width * side * stride + number % width * side;
+            let mut sums = [0; 3];
+            for at in (0..side).flat_map(|row| first + row * stride..first + row * stride + side) {
+                for (sum, light) in sums.iter_mut().zip(light(at)) {
+                    *sum += light;
+                }
+            }
+            *pixel = sums.map(|sum| encode((sum + count / 2) / count));
         }
     }
 
-    /// The mean of the light, which is not the mean of the numbers that stand for it.
-    fn average<'a>(&self, samples: impl Iterator<Item = &'a Escape>) -> Rgb {
-        let mut sums = [0u32; 3];
-        for end in samples {
-            for (sum, value) in sums.iter_mut().zip(self.colour(end)) {
-                *sum += linear(value);
-            }
+    /// The light of a point with the border near it; the inside is no line.
+    fn bordered(&self, end: &Escape, distance: f64) -> [u32; 3] {
+        match end.steps == self.limit {
+            true => self.inside.map(linear),
+            false => blend(self.colour(end), self.line, distance * self.scale),
         }
-        let count = self.colouring.samples.count();
-        sums.map(|sum| encode((sum + count / 2) / count))
     }
 
     #[inline]

@@ -54,8 +54,9 @@ pub(super) fn draw_rows(scene: &Scene, rows: Range<u32>, stop: &Stop) -> Option<
             }
             ends.resize(xs.len() * ys.len(), Escape::default());
             let (limit, bailout) = (scene.iterations(), scene.colouring().palette.bailout());
-            escapes(&Block { formula: scene.formula(), xs: &xs, ys, limit, bailout }, ends);
-            painter.paint(ends, xs.len(), pixels);
+            let block = Block { formula: scene.formula(), xs: &xs, ys, limit, bailout };
+            escapes(&block, ends);
+            painter.paint(&block, ends, pixels);
             stop.rows.fetch_add((ys.len() / side) as u32, Ordering::Relaxed);
         },
     );

@@ -4,9 +4,11 @@
 //! scene gives the same bytes on every machine, which is what makes a redelivered task harmless and a
 //! checksum worth recording.
 
+mod border;
 pub mod catalogue;
 mod colouring;
 mod constant;
+mod distance;
 mod draw;
 mod escape;
 mod formula;
@@ -18,8 +20,10 @@ mod picture;
 mod scene;
 mod viewport;
 
+pub use border::Border;
 pub use colouring::{Colouring, Samples};
 pub use constant::julia_constant;
+pub use distance::distance;
 pub use draw::{POINTS, Stop, draw};
 pub use escape::{Escape, escape};
 pub use formula::Formula;

@@ -77,6 +77,12 @@ impl Palette {
         self.wave_data().map_or_else(|| Palette::classic(limit - 1), |wave| wave.inside)
     }
 
+    /// The brightest that each channel becomes.
+    pub(super) fn brightest(self) -> Rgb {
+        let Some(wave) = self.wave_data() else { return [255; 3] };
+        std::array::from_fn(|i| ((wave.mean[i] + wave.swing[i]).min(1.0) * 255.0).round() as u8)
+    }
+
     /// The colour after a part of a turn, a + b·cos 2π(t + d) for each channel (Inigo Quilez, "Palettes", 1999).
     /// For classic, which has no wave, it is the band at that part of its period.
     pub fn wave(self, turn: f64) -> Rgb {

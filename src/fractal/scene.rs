@@ -1,7 +1,7 @@
 //! Everything needed to draw: formula, viewport, iteration limit and colouring. Invalid scenes do not exist;
 //! what arrives from outside is [`SceneFields`] until it has been checked.
 
-use super::{Colouring, Formula, Palette, Samples, Viewport};
+use super::{Border, Colouring, Formula, Palette, Samples, Viewport};
 use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,9 @@ pub struct SceneFields {
     /// Points in a pixel: 1, 4, 9 or 16.
     #[serde(default = "single", skip_serializing_if = "is_single")]
     pub samples: u32,
+    /// How the border of the set is drawn.
+    #[serde(default, skip_serializing_if = "Border::is_none")]
+    pub border: Border,
 }
 
 fn is_zero(offset: &f64) -> bool {
@@ -199,8 +202,8 @@ impl TryFrom<SceneFields> for Scene {
                 return Err(Invalid::new(format!("formula is {other:?}, known are \"julia\" and \"mandelbrot\"")));
             }
         };
-        let SceneFields { palette, offset, density, .. } = fields;
-        let colouring = Colouring { palette, offset, density, samples: Samples::new(fields.samples)? };
+        let SceneFields { palette, offset, density, border, .. } = fields;
+        let colouring = Colouring { palette, offset, density, samples: Samples::new(fields.samples)?, border };
         Scene::new(formula, fields.viewport()?, fields.iterations, colouring)
     }
 }
@@ -224,6 +227,7 @@ impl From<Scene> for SceneFields {
             offset: scene.colouring.offset,
             density: scene.colouring.density,
             samples: scene.colouring.samples.count(),
+            border: scene.colouring.border,
         }
     }
 }

@@ -65,6 +65,12 @@ impl Viewport {
         u64::from(self.width) * u64::from(self.height)
     }
 
+    /// How many pixels a unit of the plane has, in the direction in which it has fewer.
+    pub fn scale(&self) -> f64 {
+        let pixels = |side: u32, a: f64, b: f64| f64::from(side.max(2) - 1) / (b - a).abs();
+        pixels(self.width, self.xa, self.xb).min(pixels(self.height, self.ya, self.yb))
+    }
+
     /// The real part of a column, or of a place between columns.
     #[inline]
     pub fn x(&self, column: f64) -> f64 {

@@ -1,7 +1,7 @@
 //! The table and its rows: how a task, an outcome and a record become columns and come back.
 
 use super::{Due, Error, Record, State};
-use crate::fractal::{Palette, Scene, SceneFields};
+use crate::fractal::{Border, Palette, Scene, SceneFields};
 use crate::task::{Drawn, End, Outcome, Task};
 use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use diesel::prelude::*;
@@ -28,6 +28,7 @@ diesel::table! {
         turn -> Double,
         density -> Double,
         samples -> Integer,
+        border -> Text,
         state -> Text,
         reason -> Nullable<Text>,
         pixel_checksum -> Nullable<Text>,
@@ -72,6 +73,7 @@ pub(super) struct Row {
     turn: f64,
     density: f64,
     samples: i32,
+    border: String,
     state: String,
     reason: Option<String>,
     pixel_checksum: Option<String>,
@@ -127,6 +129,7 @@ impl Row {
             turn: scene.offset,
             density: scene.density,
             samples: number(scene.samples),
+            border: scene.border.name().into(),
             state: State::New.name().into(),
             reason: None,
             pixel_checksum: None,
@@ -150,6 +153,7 @@ impl Row {
         let unreadable = |why: &dyn std::fmt::Display| Error::unreadable(&self.uuid, why);
         let natural = |number: i32| u32::try_from(number).map_err(|e| unreadable(&e));
         let palette = Palette::named(&self.palette).ok_or_else(|| unreadable(&"its palette is not known"))?;
+        let border = Border::named(&self.border).ok_or_else(|| unreadable(&"its border is not known"))?;
         let sign = |n: u32, value: f64| if self.zeros & 1 << n != 0 { -0.0 } else { value };
         let fields = SceneFields {
             width: natural(self.width)?,
@@ -166,6 +170,7 @@ impl Row {
             offset: self.turn,
             density: self.density,
             samples: natural(self.samples)?,
+            border,
         };
         let scene = Scene::try_from(fields).map_err(|e| unreadable(&e))?;
         Ok(Task { uuid: identity(&self.uuid)?, name: self.name.clone(), scene })

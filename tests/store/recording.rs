@@ -2,6 +2,7 @@
 
 use crate::*;
 use num_complex::Complex64;
+use oat::fractal::{Border, Colouring, Samples};
 use oat::store::{Error, Filter, State};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,24 @@ pub async fn a_record_comes_back_bit_for_bit(place: Place) {
         assert_eq!(record.task, task);
         assert_eq!((record.state, record.created_at), (State::New, noon()));
         assert_eq!((record.attempt, record.publishes, record.drawn), (0, 0, None));
+    }
+}
+
+pub async fn colours_come_back(place: Place) {
+    let store = place.store().await;
+    for border in Border::ALL {
+        let colouring = Colouring {
+            palette: Palette::Ember,
+            offset: -0.1,
+            density: 1.0 / 3.0,
+            samples: Samples::new(9).unwrap(),
+            border,
+        };
+        let scene = task().scene;
+        let scene = Scene::new(scene.formula(), scene.viewport(), scene.iterations(), colouring).unwrap();
+        let task = Task { scene, ..task() };
+        store.insert(std::slice::from_ref(&task), noon(), noon()).await.unwrap();
+        assert_eq!(store.find(&task.uuid.to_string()).await.unwrap().task, task);
     }
 }
 

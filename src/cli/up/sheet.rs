@@ -1,7 +1,9 @@
 //! The contact sheet that `oat up` leaves: the whole tour on one picture.
 
+use crate::cli::file::write_whole;
 use crate::fractal::{Invalid, Picture, Samples, Stop, catalogue, draw};
 use anyhow::Context;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// One picture on the sheet, in pixels.
@@ -12,7 +14,8 @@ const COLUMNS: usize = 6;
 pub async fn leave(file: PathBuf) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || {
         let png = contact_sheet()?.to_png(&[("Software", "oat")]);
-        std::fs::write(&file, png).with_context(|| format!("write {}", file.display()))
+        write_whole(&file, |out| out.write_all(&png).map(Some)).with_context(|| format!("write {}", file.display()))?;
+        Ok(())
     })
     .await?
 }

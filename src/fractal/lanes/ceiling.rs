@@ -18,6 +18,10 @@ pub fn ceiling(kernel: Kernel, iterations: u64) -> f64 {
         Kernel::Plain => plain(iterations),
         Kernel::Portable => super::portable::ceiling(iterations),
         // SAFETY: available, by the line above.
+        #[cfg(target_arch = "aarch64")]
+        #[allow(unsafe_code)]
+        Kernel::Neon => unsafe { super::neon::ceiling(iterations) },
+        // SAFETY: available, by the line above.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         Kernel::Avx2 => unsafe { super::avx2::ceiling(iterations) },
@@ -25,8 +29,7 @@ pub fn ceiling(kernel: Kernel, iterations: u64) -> f64 {
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         Kernel::Avx512 => unsafe { super::avx512::ceiling(iterations) },
-        #[cfg(not(target_arch = "x86_64"))]
-        Kernel::Avx2 | Kernel::Avx512 => unreachable!("not available on this processor"),
+        _ => unreachable!("not available on this processor"),
     }
 }
 

@@ -9,7 +9,10 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod ceiling;
+mod derivative;
 mod interior;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod plain;
 mod points;
 mod portable;
@@ -19,6 +22,7 @@ mod sweep;
 mod vector;
 
 pub use ceiling::ceiling;
+pub use derivative::{derivatives, derivatives_with};
 
 use super::{Escape, Formula};
 use std::sync::OnceLock;
@@ -45,6 +49,8 @@ pub enum Kernel {
     Plain,
     /// The refilling kernel, in arrays: for any processor.
     Portable,
+    /// The refilling kernel with two lanes a register: for every processor of 64-bit ARM.
+    Neon,
     /// The refilling kernel with four lanes a register.
     Avx2,
     /// The refilling kernel with eight lanes a register.
@@ -53,13 +59,14 @@ pub enum Kernel {
 
 impl Kernel {
     /// From the slowest to the fastest.
-    pub const ALL: [Kernel; 4] = [Kernel::Plain, Kernel::Portable, Kernel::Avx2, Kernel::Avx512];
+    pub const ALL: [Kernel; 5] = [Kernel::Plain, Kernel::Portable, Kernel::Neon, Kernel::Avx2, Kernel::Avx512];
 
-    /// As it is written in settings: `plain`, `portable`, `avx2`, `avx512`.
+    /// As it is written in settings: `plain`, `portable`, `neon`, `avx2`, `avx512`.
     pub fn name(self) -> &'static str {
         match self {
             Kernel::Plain => "plain",
             Kernel::Portable => "portable",
+            Kernel::Neon => "neon",
             Kernel::Avx2 => "avx2",
             Kernel::Avx512 => "avx512",
         }
@@ -69,12 +76,13 @@ impl Kernel {
     pub fn is_available(self) -> bool {
         match self {
             Kernel::Plain | Kernel::Portable => true,
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => is_x86_feature_detected!("avx2"),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512 => is_x86_feature_detected!("avx512f"),
-            #[cfg(not(target_arch = "x86_64"))]
-            Kernel::Avx2 | Kernel::Avx512 => false,
+            _ => false,
         }
     }
 
@@ -133,6 +141,10 @@ pub fn escapes_with(kernel: Kernel, block: &Block, escapes: &mut [Escape]) {
         Kernel::Plain => plain::escapes(block, escapes),
         Kernel::Portable => portable::escapes(block, escapes),
         // SAFETY: available, as asserted above.
+        #[cfg(target_arch = "aarch64")]
+        #[allow(unsafe_code)]
+        Kernel::Neon => unsafe { neon::escapes(block, escapes) },
+        // SAFETY: available, as asserted above.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         Kernel::Avx2 => unsafe { avx2::escapes(block, escapes) },
@@ -140,8 +152,7 @@ pub fn escapes_with(kernel: Kernel, block: &Block, escapes: &mut [Escape]) {
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         Kernel::Avx512 => unsafe { avx512::escapes(block, escapes) },
-        #[cfg(not(target_arch = "x86_64"))]
-        Kernel::Avx2 | Kernel::Avx512 => unreachable!("not available on this processor"),
+        _ => unreachable!("not available on this processor"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is sent is understood, in both encodings; what the seed sent is understood, too; what is wrong is told.
 
 use super::*;
-use crate::fractal::{Formula, Palette, Samples, catalogue};
+use crate::fractal::{Border, Colouring, Formula, Palette, Samples, catalogue};
 
 fn task() -> Task {
     Task {
@@ -37,6 +37,21 @@ fn what_is_sent_is_understood_in_both_encodings() {
             assert_eq!(Outcome::decode(kind, &outcome.encode(encoding)), Ok(outcome));
         }
     }
+}
+
+/// What older versions send has no border, and what has none is sent as they did.
+#[test]
+fn a_border_is_named_only_where_there_is_one() {
+    let plain = task();
+    let (formula, viewport, limit) = (plain.scene.formula(), plain.scene.viewport(), plain.scene.iterations());
+    let colouring = Colouring { border: Border::Dark, ..plain.scene.colouring() };
+    let bordered = Task { scene: Scene::new(formula, viewport, limit, colouring).unwrap(), ..plain.clone() };
+    let json = |task: &Task| String::from_utf8(task.encode(Encoding::Json)).unwrap();
+    assert!(!json(&plain).contains("border"));
+    assert!(json(&bordered).contains(r#""border":"dark""#));
+    assert_eq!(Task::decode(Some(JSON), json(&bordered).as_bytes()), Ok(bordered));
+    let classic = json(&task()).replace("ember", "classic").replace("\"samples\"", r#""border":"bright","samples""#);
+    assert!(Task::decode(Some(JSON), classic.as_bytes()).is_err(), "{classic}");
 }
 
 fn assert_every_bit_arrives(bounds: [f64; 4]) {

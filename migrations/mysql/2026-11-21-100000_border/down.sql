@@ -1,0 +1,1 @@
+ALTER TABLE fractals DROP COLUMN border;

@@ -1,0 +1,72 @@
+//! Files that people have named: whatever happens, there is the whole new one or the one that was there before.
+
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Writes beside `path` and renames when everything is on the disk. An error and `None` leave nothing behind. What is
+/// no file, such as a pipe or a device, cannot be replaced and is written to directly.
+pub fn write_whole<T>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<Option<T>>,
+) -> io::Result<Option<T>> {
+    // What a link leads to is replaced, not the link.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if path.exists() && !path.is_file() {
+        return flushed(&File::options().write(true).open(path)?, write);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut unfinished = tempfile::Builder::new();
+    unfinished.prefix(".").suffix(".oat-tmp").permissions(Permissions::from_mode(0o666));
+    let unfinished = unfinished.tempfile_in(folder)?;
+    let written = flushed(unfinished.as_file(), write)?;
+    if written.is_some() {
+        unfinished.as_file().sync_all()?;
+        unfinished.persist(path)?;
+    }
+    Ok(written)
+}
+
+fn flushed<T>(file: &File, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>) -> io::Result<T> {
+    let mut out = BufWriter::new(file);
+    let written = write(&mut out)?;
+    out.flush().map(|()| written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_was_there_stays_until_the_new_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let written = |end: io::Result<Option<()>>| write_whole(&path, |out| out.write_all(b"new").and(end));
+        assert!(written(Err(io::ErrorKind::StorageFull.into())).is_err() && written(Ok(None)).unwrap().is_none());
+        assert!(names(folder.path()).is_empty());
+        fs::write(&path, "old").unwrap();
+        assert!(written(Err(io::ErrorKind::StorageFull.into())).is_err() && written(Ok(None)).unwrap().is_none());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        written(Ok(Some(()))).unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), names(folder.path()).len()), (b"new".as_slice(), 1));
+    }
+
+    #[test]
+    fn a_link_stays_a_link_and_a_device_a_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_whole(&link, |out| out.write_all(b"new").map(Some)).unwrap();
+        assert_eq!((fs::read(&file).unwrap().as_slice(), link.is_symlink()), (b"new".as_slice(), true));
+        write_whole(Path::new("/dev/null"), |out| out.write_all(b"new").map(Some)).unwrap();
+        assert!(write_whole(Path::new("/dev/full"), |out| out.write_all(b"new").map(Some)).is_err());
+        assert!(!Path::new("/dev/null").is_file());
+    }
+}
