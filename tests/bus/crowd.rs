@@ -1,11 +1,16 @@
 //! A hundred services at once, each with a connection of its own: a hundred events from each, through one topic exchange.
+//! Each has a few publishes and acknowledgements under way at once, as programs have that care for speed: one after the
+//! other, twenty thousand times a disk would have to say that it has written.
 
 use crate::fixture::{Bus, next, note, soon, text};
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use oat::bus::{Binding, Connection, Exchange, ExchangeKind};
+use tokio::task::JoinSet;
 
 const SERVICES: usize = 100;
 const EVENTS: usize = 100;
+const WINDOW: u16 = 20;
 
 pub async fn a_hundred_services_hear_each_other_once_and_in_order(bus: &Bus) {
     let exchange = bus.exchange("events", ExchangeKind::Topic);
@@ -35,33 +40,38 @@ async fn service(bus: &Bus, exchange: &Exchange, number: usize) -> Connection {
 }
 
 async fn tell(service: &Connection, bus: &Bus, number: usize) {
-    let (publisher, exchange) = (service.publisher(), bus.name("events"));
-    for event in 0..EVENTS {
-        publisher.publish(&exchange, &format!("service.{number}.happened"), note(event)).await.expect("published");
-    }
+    let (publisher, exchange, key) = (service.publisher(), bus.name("events"), format!("service.{number}.happened"));
+    // Once the exchange has taken one, those that are under way at once keep their order.
+    publisher.publish(&exchange, &key, note(0)).await.expect("published");
+    let all = futures_util::stream::iter(1..EVENTS).map(|event| publisher.publish(&exchange, &key, note(event)));
+    all.buffered(WINDOW.into()).for_each(|outcome| async { outcome.expect("published") }).await;
 }
 
 async fn hear(service: &Connection, bus: &Bus, neighbour: usize) {
     let queue = ear(bus, (neighbour + SERVICES - 1) % SERVICES);
-    let mut consumer = service.consume(&queue, 10).await.unwrap();
+    let mut consumer = service.consume(&queue, WINDOW).await.unwrap();
+    let mut acks = JoinSet::new();
     for event in 0..EVENTS {
         let delivery = next(&mut consumer).await;
         assert_eq!(delivery.routing_key, format!("service.{neighbour}.happened"));
         assert_eq!(text(&delivery), event.to_string());
-        delivery.ack().await.unwrap();
+        acks.spawn(delivery.ack());
     }
+    acks.join_all().await.into_iter().for_each(|outcome| outcome.expect("acknowledged"));
 }
 
 /// All events of all services, those of each in their order.
 async fn keep(archivist: &Connection, queue: &str) {
-    let mut consumer = archivist.consume(queue, 100).await.unwrap();
+    let mut consumer = archivist.consume(queue, 10 * WINDOW).await.unwrap();
+    let mut acks = JoinSet::new();
     let mut heard = std::collections::BTreeMap::<String, usize>::new();
     for _ in 0..SERVICES * EVENTS {
         let delivery = next(&mut consumer).await;
         let of_service = heard.entry(delivery.routing_key.clone()).or_default();
         assert_eq!(text(&delivery), of_service.to_string(), "of {}", delivery.routing_key);
         *of_service += 1;
-        delivery.ack().await.unwrap();
+        acks.spawn(delivery.ack());
     }
+    acks.join_all().await.into_iter().for_each(|outcome| outcome.expect("acknowledged"));
     assert!(heard.len() == SERVICES && heard.values().all(|events| *events == EVENTS), "{heard:?}");
 }

@@ -2,7 +2,7 @@
 //! process has committed something, and looks now and then whether somebody has died.
 
 use super::super::Error;
-use super::clients::{Client, Dead};
+use super::clients::{Around, Client, Dead};
 use super::ears::Ears;
 use super::file::{self, Failure};
 use super::group::{Done, Group, Owed, say_goodbye};
@@ -22,6 +22,8 @@ const DOZE: Duration = Duration::from_millis(8);
 const RESTLESS: Duration = Duration::from_secs(1);
 /// Between two looks for the dead, and for what was committed by somebody who died before ringing.
 const LOOK: Duration = Duration::from_millis(100);
+/// As many clients look at each other that often; more look less often, or they would do nothing else.
+const CROWD: u32 = 16;
 /// A death is heard a moment before the lock of the dead is free.
 const LAST_BREATH: Duration = Duration::from_millis(1);
 /// After a failure that was nobody's fault, such as a full disk.
@@ -149,7 +151,7 @@ impl Actor {
                 return None;
             }
             // Before the first claim, so that nothing falls between the two.
-            Work::Consume { .. } if self.ears.is_none() => self.ears = Some(Ears::open(self.client.folder())),
+            Work::Consume { .. } if self.ears.is_none() => self.ears = Some(self.client.ears()),
             _ => {}
         }
         Some(command)
@@ -168,7 +170,8 @@ impl Actor {
         }
         self.next_look = Instant::now() + LOOK;
         match self.client.look_around(&self.db) {
-            Ok((dead, listed)) => {
+            Ok(Around { dead, listed, clients }) => {
+                self.next_look += LOOK * (clients / CROWD);
                 let news =
                     dead.into_iter().filter(|new| self.dead.iter().all(|old| old.id != new.id)).collect::<Vec<_>>();
                 self.dead.extend(news);
@@ -189,7 +192,7 @@ impl Actor {
             tracing::warn!(?failure, "cannot put this client back on the list of the bus file");
         }
         // The folder may be another one now.
-        self.ears = self.ears.take().map(|_| Ears::open(self.client.folder()));
+        self.ears = self.ears.take().map(|_| self.client.ears());
     }
 
     /// Whether a transaction is worth its while although nobody asked for one.
@@ -234,9 +237,7 @@ impl Actor {
     }
 
     fn finish(&mut self, batch: Vec<Command>, done: Done) {
-        if done.news {
-            self.client.ring();
-        }
+        self.client.ring(&done.bells);
         self.busy = Instant::now();
         self.owed = done.unpaid;
         self.due = done.next;
@@ -290,8 +291,8 @@ impl Actor {
         let outcome = say_goodbye(&self.db, &self.client, &self.owed);
         drop(self.db);
         match outcome {
-            Ok(()) => {
-                self.client.ring();
+            Ok(bells) => {
+                self.client.ring(&bells);
                 self.client.leave();
             }
             Err(failure) => tracing::warn!(?failure, "left the bus file without a goodbye; others will clear up"),

@@ -1,16 +1,17 @@
 //! Who is alive. Every connection keeps the lock of a file of its own, in a folder beside the bus file, and the
-//! kernel lets go of it when the process dies, however it dies. Whoever gets that lock may bury the dead. Writing
-//! into that file says that there is something new in the bus file, to those who watch the folder.
+//! kernel lets go of it when the process dies, however it dies. Whoever gets that lock may bury the dead. Touching
+//! that file says to its owner that there is something new in the bus file.
 //!
 //! The order makes it safe: a lock is held before its client is listed, and a listed client is dead only for
 //! somebody who holds its lock or finds it gone. Names are never used twice.
 
+use super::ears::{self, Ears};
 use super::file::Failure;
 use super::{declare, moments};
 use rusqlite::{Connection, params};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Error, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// This connection as others see it. Dropping it lets go of the lock.
@@ -21,6 +22,18 @@ pub(super) struct Client {
     name: String,
     lock: PathBuf,
     held: File,
+    /// The folder of the lock files.
+    queue: File,
+}
+
+/// Who waits for the bus file in an orderly queue is next. Dropping it lets the next one come.
+#[derive(Debug)]
+pub(super) struct Turn<'a>(&'a File);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.unlock().ok();
+    }
 }
 
 /// A client that has died, and the right to clear up after it.
@@ -37,26 +50,60 @@ impl Client {
         let folder = folder(path);
         let trouble = |error| Failure::Unfit(format!("{} cannot be used: {error}", folder.display()));
         let (lock, held) = new_lock(&folder).map_err(trouble)?;
+        let queue = File::open(&folder).map_err(trouble)?;
         sweep(db, &folder);
         let id = list(db, None, &lock, name)?;
-        Ok(Client { id, name: name.into(), lock, held })
+        Ok(Client { id, name: name.into(), lock, held, queue })
     }
 
     /// The same client, listed again with a new lock, after somebody deleted the old one.
     pub fn relist(&mut self, db: &Connection) -> Result<(), Failure> {
-        (self.lock, self.held) = new_lock(self.folder()).map_err(|error| Failure::Unfit(error.to_string()))?;
+        let trouble = |error: Error| Failure::Unfit(error.to_string());
+        (self.lock, self.held) = new_lock(self.folder()).map_err(trouble)?;
+        self.queue = File::open(self.folder()).map_err(trouble)?;
         list(db, Some(self.id), &self.lock, &self.name)?;
         Ok(())
     }
 
-    /// Says to those who watch [`folder`](Self::folder) that there is something new. Call it when that is committed.
-    /// Should it fail, they look by themselves before long.
-    pub fn ring(&self) {
-        self.held.write_at(&[0], 0).ok();
+    /// Waits until nobody else is about to write. SQLite's own lock would be asked for again and again, by everybody; it
+    /// remains what keeps the file whole, and whoever does not queue only makes others wait longer.
+    pub fn turn(&self) -> Turn<'_> {
+        self.queue.lock().ok();
+        Turn(&self.queue)
+    }
+
+    /// Says to the owners of these locks that there is something new. Call it when that is committed.
+    pub fn ring(&self, bells: &[String]) {
+        bells.iter().for_each(|lock| ears::touch(&self.lock.with_file_name(lock)));
+    }
+
+    /// The locks of those who wait for what has been put into queues after the message of this number.
+    pub fn listeners(&self, db: &Connection, after: i64) -> Result<Vec<String>, Failure> {
+        let sql = "SELECT DISTINCT lock
+            FROM (SELECT DISTINCT queue AS id FROM bus_messages WHERE bus_messages.id > ?2 AND ifnull(owner, -1) < 0) AS filled
+            CROSS JOIN bus_queues USING (id) CROSS JOIN bus_consumers ON bus_consumers.queue = bus_queues.name
+            CROSS JOIN bus_clients ON bus_clients.id = client WHERE client <> ?1";
+        self.locks(db, sql, after)
+    }
+
+    /// The locks of all who may wait for anything.
+    pub fn everybody(&self, db: &Connection) -> Result<Vec<String>, Failure> {
+        let sql = "SELECT lock FROM bus_clients WHERE id <> ?1 AND id IN (SELECT client FROM bus_consumers) AND ?2 = 0";
+        self.locks(db, sql, 0)
+    }
+
+    fn locks(&self, db: &Connection, sql: &str, after: i64) -> Result<Vec<String>, Failure> {
+        let mut select = db.prepare_cached(sql)?;
+        Ok(select.query_map([self.id, after], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Listens to what others say to this client.
+    pub fn ears(&self) -> Ears {
+        Ears::open(&self.lock)
     }
 
     /// Where the lock files are.
-    pub fn folder(&self) -> &Path {
+    fn folder(&self) -> &Path {
         self.lock.parent().unwrap_or(Path::new("."))
     }
 
@@ -71,20 +118,30 @@ impl Client {
         fs::remove_dir(self.folder()).ok();
     }
 
-    /// Everybody else who has died, and whether this client itself is still listed: who deletes the folder of locks
-    /// makes the living look dead.
-    pub fn look_around(&self, db: &Connection) -> Result<(Vec<Dead>, bool), Failure> {
+    /// Everybody else who has died, and how many there are besides.
+    pub fn look_around(&self, db: &Connection) -> Result<Around, Failure> {
         let mut select = db.prepare_cached("SELECT id, lock FROM bus_clients")?;
-        let (mut dead, mut listed) = (Vec::new(), false);
+        let mut around = Around::default();
         for row in select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
             let (id, lock): (i64, String) = row?;
+            around.clients += 1;
             match id == self.id {
-                true => listed = true,
-                false => dead.extend(probe(id, self.lock.with_file_name(lock))),
+                true => around.listed = true,
+                false => around.dead.extend(probe(id, self.lock.with_file_name(lock))),
             }
         }
-        Ok((dead, listed))
+        Ok(around)
     }
+}
+
+/// What a look around finds.
+#[derive(Debug, Default)]
+pub(super) struct Around {
+    pub dead: Vec<Dead>,
+    /// Whether this client itself is still on the list: who deletes the folder of locks makes the living look dead.
+    pub listed: bool,
+    /// How many are on the list.
+    pub clients: u32,
 }
 
 impl Dead {
@@ -181,13 +238,13 @@ mod tests {
         let (_folder, db, path) = bus();
         let here = Client::join(&db, &path, "here").unwrap();
         let there = Client::join(&db, &path, "there").unwrap();
-        let (dead, listed) = here.look_around(&db).unwrap();
-        assert!(dead.is_empty() && listed);
+        let around = here.look_around(&db).unwrap();
+        assert!(around.dead.is_empty() && around.listed && around.clients == 2);
         let id = there.id;
         drop(there);
-        let (dead, _) = here.look_around(&db).unwrap();
+        let dead = here.look_around(&db).unwrap().dead;
         assert_eq!(dead.iter().map(|dead| dead.id).collect::<Vec<_>>(), [id]);
-        let (again, _) = here.look_around(&db).unwrap();
+        let again = here.look_around(&db).unwrap().dead;
         assert!(again.is_empty(), "the first who looks holds the dead one's lock");
     }
 
@@ -211,9 +268,9 @@ mod tests {
         let (_bus, db, path) = bus();
         let (here, there) = (Client::join(&db, &path, "a").unwrap(), Client::join(&db, &path, "b").unwrap());
         fs::remove_file(&there.lock).unwrap();
-        let (dead, _) = here.look_around(&db).unwrap();
+        let dead = here.look_around(&db).unwrap().dead;
         assert_eq!(dead.len(), 1);
         dead[0].strike(&db).unwrap();
-        assert!(!there.look_around(&db).unwrap().1);
+        assert!(!there.look_around(&db).unwrap().listed);
     }
 }

@@ -1,5 +1,5 @@
-//! What others do is heard by the folder of lock files, which the kernel watches for this thread: who commits
-//! something that others may wait for writes into its lock file afterwards, and who dies closes it.
+//! What others do is heard by lock files, which the kernel watches for this thread: who commits something that others wait
+//! for touches theirs afterwards, and who dies closes its own, which is heard in their folder.
 //!
 //! A watch on the write-ahead log would not do. SQLite writes its last page there, then syncs it, and only then shows
 //! it to others, in shared memory: whoever is woken by the log looks too early, and hears nothing more.
@@ -15,11 +15,12 @@ use std::path::Path;
 pub(super) struct Ears(Option<OwnedFd>);
 
 impl Ears {
-    /// From here on nothing is missed. The number of watches is limited, and not every system has them.
-    pub fn open(folder: &Path) -> Ears {
-        let watch = watch(folder);
+    /// The ears of whoever owns this lock file. From here on nothing is missed. The number of watches is limited, and not
+    /// every system has them.
+    pub fn open(lock: &Path) -> Ears {
+        let watch = watch(lock);
         if let Err(error) = &watch {
-            tracing::debug!(folder = %folder.display(), %error, "cannot watch the bus file; looking every few milliseconds");
+            tracing::debug!(lock = %lock.display(), %error, "cannot watch the bus file; looking every few milliseconds");
         }
         Ears(watch.ok())
     }
@@ -46,16 +47,24 @@ impl Ears {
 #[derive(Debug)]
 struct Heard {
     died: bool,
-    /// The folder is gone; its successor is another one.
+    /// The file or the folder is gone; its successor is another one.
     last: bool,
 }
 
 #[cfg(target_os = "linux")]
-fn watch(folder: &Path) -> Result<OwnedFd, Error> {
+fn watch(lock: &Path) -> Result<OwnedFd, Error> {
     use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
     let watch = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-    add_watch(&watch, folder, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ONLYDIR)?;
+    add_watch(&watch, lock, WatchFlags::ATTRIB)?;
+    add_watch(&watch, lock.parent().unwrap_or(lock), WatchFlags::CLOSE_WRITE | WatchFlags::ONLYDIR)?;
     Ok(watch)
+}
+
+/// Heard by the owner of this lock file, who alone is woken. Should it fail, he looks by himself before long.
+pub(super) fn touch(lock: &Path) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    utimensat(CWD, lock, &Timestamps { last_access: now, last_modification: now }, AtFlags::empty()).ok();
 }
 
 /// As much as the kernel gives at once; `None` if there is nothing more.
@@ -89,7 +98,6 @@ fn read(_: &OwnedFd) -> Option<Heard> {
 mod tests {
     use super::*;
     use std::fs::File;
-    use std::os::unix::fs::FileExt;
 
     /// Whether anything is heard, and whether somebody may have died.
     fn heard(ears: &mut Ears) -> (bool, bool) {
@@ -100,17 +108,19 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_and_a_death_are_heard_and_who_only_looks_is_not() {
+    fn a_touch_and_a_death_are_heard_and_what_concerns_others_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let lock = File::create(folder.path().join("lock")).unwrap();
-        let mut ears = Ears::open(folder.path());
-        drop(File::open(folder.path().join("lock")).unwrap());
+        let [mine, theirs] = ["mine", "theirs"].map(|name| folder.path().join(name));
+        let (_lock, other) = (File::create(&mine).unwrap(), File::create(&theirs).unwrap());
+        let mut ears = Ears::open(&mine);
+        drop(File::open(&theirs).unwrap());
+        touch(&theirs);
         assert_eq!(heard(&mut ears), (false, false));
         for _ in 0..3 {
-            lock.write_at(&[0], 0).unwrap();
+            touch(&mine);
             assert_eq!(heard(&mut ears), (true, false));
         }
-        drop(lock);
+        drop(other);
         assert_eq!(heard(&mut ears), (true, true));
         assert_eq!(heard(&mut ears), (false, false));
     }
@@ -118,12 +128,14 @@ mod tests {
     #[test]
     fn more_than_the_kernel_keeps_is_heard_as_if_somebody_had_died() {
         let folder = tempfile::tempdir().unwrap();
-        let locks = ["a", "b"].map(|name| File::create(folder.path().join(name)).unwrap());
-        let mut ears = Ears::open(folder.path());
+        let [mine, theirs] = ["mine", "theirs"].map(|name| folder.path().join(name));
+        File::create(&mine).unwrap();
+        let mut ears = Ears::open(&mine);
         let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
-        for n in 0..limit.trim().parse::<usize>().unwrap() + 10 {
+        for _ in 0..limit.trim().parse::<usize>().unwrap() / 2 + 10 {
             // In turns, for the same thing twice is kept once.
-            locks[n % 2].write_at(&[0], 0).unwrap();
+            touch(&mine);
+            drop(File::create(&theirs).unwrap());
         }
         assert_eq!(heard(&mut ears), (true, true));
         assert_eq!(heard(&mut ears), (false, false));
@@ -132,10 +144,11 @@ mod tests {
     #[test]
     fn who_watches_a_deleted_folder_knows_that_it_is_deaf() {
         let folder = tempfile::tempdir().unwrap();
-        let mut ears = Ears::open(folder.path());
-        let path = folder.path().to_owned();
+        let lock = folder.path().join("lock");
+        File::create(&lock).unwrap();
+        let mut ears = Ears::open(&lock);
         folder.close().unwrap();
         assert!(ears.drain() && ears.fd().is_none() && !ears.drain());
-        assert!(Ears::open(&path).fd().is_none());
+        assert!(Ears::open(&lock).fd().is_none());
     }
 }

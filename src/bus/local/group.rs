@@ -57,8 +57,8 @@ pub(super) struct Done {
     pub unpaid: Owed,
     /// When something will happen by itself.
     pub next: Option<i64>,
-    /// Others may have waited for something in it.
-    pub news: bool,
+    /// The locks of those who may have waited for something in it.
+    pub bells: Vec<String>,
     /// Part of it failed through nobody's fault: rest before the next try.
     pub trouble: bool,
     /// Nothing was claimed, or not all that is wanted.
@@ -76,6 +76,7 @@ impl Done {
 impl Group<'_> {
     /// Commits everything, or nothing: then the error is not one command's alone.
     pub fn commit(mut self) -> Result<Done, Failure> {
+        let _turn = self.client.turn();
         begin(self.db)?;
         let db = self.db;
         end(db, self.inside())
@@ -84,13 +85,16 @@ impl Group<'_> {
     /// The dead come first, so that their messages count as ready; the claims last, when all room is known.
     fn inside(&mut self) -> Result<Done, Failure> {
         let mut done = Done::default();
+        let last = "SELECT ifnull(max(id), 0) FROM bus_messages";
+        let last = self.db.prepare_cached(last)?.query_row([], |row| row.get(0))?;
+        let mut wide = !self.dead.is_empty();
         for dead in self.dead {
             match guarded(self.db, || give_back_all(self.db, dead.id).and_then(|()| dead.strike(self.db)))? {
                 Ok(()) => done.cleared.push(dead.id),
                 Err(failure) => done.failed("clearing up after a client", &failure),
             }
         }
-        self.pass(&mut done)?;
+        wide |= self.pass(&mut done)?;
         for command in self.batch {
             let answer = self.answer(command, &mut done)?;
             done.answers.push(answer);
@@ -99,21 +103,24 @@ impl Group<'_> {
         if !self.owed.is_empty() {
             // What came back may have died in the meantime.
             self.pass(&mut done)?;
+            wide = true;
         }
-        done.news |= !self.dead.is_empty()
-            || !self.owed.is_empty()
-            || self.batch.iter().any(|command| command.work.fills_a_queue());
         self.claim(&mut done)?;
         done.next = moments::next(self.db)?;
+        done.bells = match wide {
+            true => self.client.everybody(self.db)?,
+            false => self.client.listeners(self.db, last)?,
+        };
         Ok(done)
     }
 
-    fn pass(&self, done: &mut Done) -> Result<(), Failure> {
-        match guarded(self.db, || moments::pass(self.db))? {
-            Ok(passed) => done.news |= passed,
-            Err(failure) => done.failed("what is due", &failure),
-        }
-        Ok(())
+    /// What is due. Whether there was anything.
+    fn pass(&self, done: &mut Done) -> Result<bool, Failure> {
+        let passed = guarded(self.db, || moments::pass(self.db))?;
+        Ok(passed.unwrap_or_else(|failure| {
+            done.failed("what is due", &failure);
+            false
+        }))
     }
 
     /// A message whose settlement failed goes back, and only what was refused is counted as a try.
@@ -200,10 +207,12 @@ fn pay(db: &Connection, me: i64, owed: &Owed, done: &mut Done) -> Result<(), Fai
 
 /// The last transaction of a connection. It does not wait for ever: whoever does not get through is taken for dead
 /// by the others, to the same effect.
-pub(super) fn say_goodbye(db: &Connection, client: &Client, owed: &Owed) -> Result<(), Failure> {
+/// Returns the locks of those who may have waited for what goes back.
+pub(super) fn say_goodbye(db: &Connection, client: &Client, owed: &Owed) -> Result<Vec<String>, Failure> {
     begin_now(db)?;
     let outcome = pay(db, client.id, owed, &mut Done::default())
         .and_then(|()| give_back_all(db, client.id))
-        .and_then(|()| client.strike(db));
+        .and_then(|()| client.strike(db))
+        .and_then(|()| client.everybody(db));
     end(db, outcome)
 }

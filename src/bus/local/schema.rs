@@ -26,6 +26,7 @@ const TABLES: &str = "
     CREATE TABLE bus_consumers (
         client INTEGER NOT NULL, number INTEGER NOT NULL, queue TEXT NOT NULL, prefetch INTEGER NOT NULL,
         PRIMARY KEY (client, number)) WITHOUT ROWID;
+    CREATE INDEX bus_listening ON bus_consumers (queue);
     CREATE TABLE bus_messages (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         queue INTEGER NOT NULL, owner INTEGER, rank INTEGER NOT NULL DEFAULT 0, due INTEGER,

@@ -99,15 +99,6 @@ pub(super) enum Question {
 }
 
 impl Work {
-    /// Whether others may have waited for what this leaves in a queue. What goes back to its place is not meant.
-    pub fn fills_a_queue(&self) -> bool {
-        match self {
-            Work::Publish { .. } => true,
-            Work::Settle { how, .. } => !matches!(how, Settlement::Ack),
-            _ => false,
-        }
-    }
-
     /// Whether it needs to know who is alive: what the dead held is ready, and what was theirs alone is gone.
     pub fn minds_the_dead(&self) -> bool {
         match self {

@@ -45,11 +45,11 @@ fn what_does_not_fit_on_the_disk_fails_alone_and_says_why() {
     actor.goodbye();
 }
 
-/// A thread that never looks by itself while it hears; `folder` is what it listens to, if not to its own.
-fn start(path: &Path, folder: Option<&Path>) -> Line {
+/// A thread that never looks by itself while it hears; `lock` is what it listens to, if not to its own.
+fn start(path: &Path, lock: Option<&Path>) -> Line {
     let (line, mut actor) = open(path);
     actor.next_look += Duration::from_secs(3600);
-    actor.ears = folder.map(Ears::open);
+    actor.ears = lock.map(Ears::open);
     std::thread::spawn(move || actor.run());
     line
 }
@@ -91,6 +91,6 @@ async fn no_commit_of_others_is_slept_through() {
 async fn who_is_deaf_looks_every_few_milliseconds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bus.db");
-    let nowhere = Some(Path::new("/nowhere"));
+    let nowhere = Some(Path::new("/nowhere/lock"));
     to_and_fro([start(&path, nowhere), start(&path, nowhere)], 20).await;
 }
