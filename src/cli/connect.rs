@@ -124,6 +124,13 @@ impl BusArgs {
         Ok(Connection::open(&url, self.names().topology(), self.options(environment, name)).await?)
     }
 
+    /// Opens the bus and declares nothing on it; a file is made.
+    pub async fn open_bare(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
+        let url = self.url(environment)?;
+        make_room(&url)?;
+        Ok(Connection::open(&url, Topology::default(), self.options(environment, name)).await?)
+    }
+
     /// Opens a bus that is there already, as it is: looking must not make anything. Waits no longer than `patience`.
     pub async fn visit(&self, environment: &Environment, name: &str, patience: Duration) -> anyhow::Result<Connection> {
         let url = self.url(environment)?;

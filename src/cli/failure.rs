@@ -67,6 +67,9 @@ fn advice(error: &anyhow::Error) -> (u8, Vec<String>) {
         if let Some(error) = cause.downcast_ref::<bus::Error>() {
             return bus_advice(error);
         }
+        if let Some(error) = cause.downcast_ref::<bus::rpc::Error>() {
+            return rpc_advice(error);
+        }
         if let Some(error) = cause.downcast_ref::<store::Error>() {
             return store_advice(error);
         }
@@ -126,6 +129,16 @@ fn bus_advice(error: &bus::Error) -> (u8, Vec<String>) {
         Error::Missing { .. } | Error::Unroutable { .. } => (1, lines(["oat setup"])),
         Error::Unsupported { .. } | Error::Reserved { .. } => (2, Vec::new()),
         Error::NoDeadLetter { .. } | Error::Body { .. } | Error::File { .. } => (1, Vec::new()),
+    }
+}
+
+fn rpc_advice(error: &bus::rpc::Error) -> (u8, Vec<String>) {
+    use bus::rpc::Error;
+    match error {
+        Error::Unroutable { .. } => (UNREACHABLE, lines(["serve it:        oat rpc serve"])),
+        Error::Timeout { .. } => (UNREACHABLE, lines(["wait longer:     --timeout 5m"])),
+        Error::Remote { .. } | Error::Answer { .. } => (1, Vec::new()),
+        Error::Bus(error) => bus_advice(error),
     }
 }
 

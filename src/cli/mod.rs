@@ -13,6 +13,7 @@ mod log_bus;
 mod output;
 mod producer;
 mod records;
+mod rpc;
 mod scene;
 mod setup;
 mod terminal;
@@ -69,6 +70,8 @@ enum Command {
     Bench(bench::Args),
     /// Looks into the message bus, sends to it, and mends what died on it.
     Bus(bus::Args),
+    /// Serves and calls methods over the bus, and probes heartbeats.
+    Rpc(rpc::Args),
     /// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
     Setup(setup::Args),
     /// Invents tasks (the daemon oat-producer).
@@ -151,6 +154,7 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
         Command::Palettes(args) => args.run(environment),
         Command::Bench(args) => args.run(),
         Command::Bus(args) => args.run(environment),
+        Command::Rpc(args) => args.run(environment),
         Command::Setup(args) => args.run(environment),
         Command::Producer(args) => args.run(environment),
         Command::Worker(args) => args.run(environment),

@@ -3,6 +3,8 @@
 
 pub mod announce;
 pub mod encoded;
+pub mod front;
+pub mod methods;
 pub mod outbox;
 pub mod patience;
 pub mod plan;

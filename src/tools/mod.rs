@@ -9,6 +9,7 @@ pub mod gelf;
 pub mod letter;
 pub mod listen;
 pub mod payload;
+pub mod probe;
 pub mod resurrect;
 
 /// The exchanges of eventail's architecture, topics all: what happened, who is to do what, and what is said about it.

@@ -1,0 +1,96 @@
+//! `oat rpc call`: one call, and its answer.
+
+use super::super::connect::duration;
+use super::super::daemon::runtime;
+use super::super::failure::Usage;
+use super::super::output::tell;
+use super::TargetArgs;
+use crate::bus::rpc::Client;
+use crate::config::Environment;
+use crate::telemetry::{self, Logging};
+use anyhow::Context;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Calls a method and prints what it answers; a picture is written to a file.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The method: adder, draw, or what else is served there
+    method: String,
+    /// Its arguments: NAME=VALUE, the value in JSON or a bare word; of adder and draw the first needs no name
+    #[arg(value_name = "VALUE", allow_negative_numbers = true)]
+    values: Vec<String>,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// How long to wait for the answer
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    timeout: Duration,
+    /// Where to write a picture [default: the name of the place]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Args {
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        telemetry::start(&Logging { file: None, verbosity: -1, colour: environment.colour() })?;
+        let args = arguments(&self.method, &self.values)?;
+        runtime()?.block_on(self.call(environment, args))
+    }
+
+    async fn call(&self, environment: &Environment, args: Value) -> anyhow::Result<ExitCode> {
+        let bus = self.target.open(environment, "call").await?;
+        let client = Client::open(&bus, &self.target.target()).await?;
+        let answer = client.call(&self.method, &args, self.timeout).await;
+        drop(client);
+        bus.close().await;
+        match answer? {
+            Value::String(text) => tell!("{text}"),
+            answer if answer["png"].is_string() => self.write(&args, &answer)?,
+            answer => tell!("{answer}"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn write(&self, args: &Value, answer: &Value) -> anyhow::Result<()> {
+        let png = hex::decode(answer["png"].as_str().unwrap_or_default()).context("read the picture of the answer")?;
+        let name = args["at"].as_str().unwrap_or("picture");
+        let file = self.output.clone().unwrap_or_else(|| format!("{name}.png").into());
+        std::fs::write(&file, &png).with_context(|| format!("write {}", file.display()))?;
+        let checksum = answer["checksum"].as_str().unwrap_or_default();
+        tell!("{}, {} bytes, sha256 {checksum}", file.display(), png.len());
+        Ok(())
+    }
+}
+
+fn arguments(method: &str, values: &[String]) -> Result<Value, Usage> {
+    let mut args = Map::new();
+    for (place, text) in values.iter().enumerate() {
+        let (name, text) = match (text.split_once('='), method, place) {
+            (Some((name, text)), _, _) => (name, text),
+            (None, "adder", 0) => ("arg", text.as_str()),
+            (None, "draw", 0) => ("at", text.as_str()),
+            _ => return Err(Usage::new(format!("{text:?} has no name")).fix(format!("NAME={text}"))),
+        };
+        args.insert(name.into(), serde_json::from_str(text).unwrap_or_else(|_| text.into()));
+    }
+    Ok(args.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn arguments_are_json_or_bare_words() {
+        let read = |method: &str, values: &[&str]| {
+            arguments(method, &values.iter().map(|value| value.to_string()).collect::<Vec<_>>()).ok()
+        };
+        assert_eq!(read("adder", &["42"]), Some(json!({"arg": 42})));
+        assert_eq!(read("draw", &["dragon", "width=64"]), Some(json!({"at": "dragon", "width": 64})));
+        assert_eq!(read("other", &["x=[1]", "y=word"]), Some(json!({"x": [1], "y": "word"})));
+        assert_eq!(read("other", &["42"]), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! `oat rpc` as people meet it: a server, calls, the HTTP front of the seed's tests 2 and 3, on either bus.
+
+mod support;
+
+use sha2::{Digest, Sha256};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A home of its own and a bus: a file there, or the shared broker.
+struct Place {
+    home: TempDir,
+    broker: bool,
+}
+
+/// A server of the command line, ended when dropped.
+struct Running(Child, String);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Place {
+    fn both() -> [Place; 2] {
+        [false, true].map(|broker| Place { home: tempfile::tempdir().unwrap(), broker })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_oat"));
+        command.env_clear().env("HOME", self.home.path()).current_dir(self.home.path()).stdin(Stdio::null());
+        if self.broker {
+            command.env("OAT_AMQP_URL", support::rabbitmq_url());
+        }
+        command.arg("rpc").args(arguments);
+        // Names that no other test uses on the broker that all share.
+        command.arg("--queue-prefix").arg(format!("{}-", self.home.path().file_name().unwrap().display()));
+        command
+    }
+
+    fn oat(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Returns when the log says `ready`; with that line.
+    fn start(&self, arguments: &[&str], ready: &str) -> Running {
+        let mut child = self.command(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let line =
+            log.find(|line| line.contains(ready)).unwrap_or_else(|| panic!("{arguments:?} never said {ready:?}"));
+        std::thread::spawn(move || log.for_each(drop));
+        Running(child, line)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_server_adds_and_draws_for_whoever_calls() {
+    for place in Place::both() {
+        let _server = place.start(&["serve"], "serving");
+        let sum = place.oat(&["call", "adder", "42"]);
+        assert_eq!((text(&sum.stdout).as_str(), sum.status.code()), ("43\n", Some(0)), "{}", text(&sum.stderr));
+        let drawn = place.oat(&["call", "draw", "dragon", "width=40", "height=30"]);
+        let png = std::fs::read(place.home.path().join("dragon.png")).unwrap();
+        assert!(text(&drawn.stdout).contains(&hex::encode(Sha256::digest(&png))), "{}", text(&drawn.stdout));
+        let failed = place.oat(&["call", "draw", "nowhere"]);
+        assert_eq!(failed.status.code(), Some(1));
+        assert!(text(&failed.stderr).contains("LookupError"), "{}", text(&failed.stderr));
+    }
+}
+
+#[test]
+fn a_call_that_nobody_serves_says_so_at_once() {
+    for place in Place::both() {
+        let call = place.oat(&["call", "adder", "42"]);
+        assert_eq!(call.status.code(), Some(4));
+        assert!(text(&call.stderr).contains("nobody serves"), "{}", text(&call.stderr));
+        assert!(text(&call.stderr).contains("oat rpc serve"));
+    }
+}
+
+/// The seed's tests 2 and 3: a web server that calls a server of methods, both with connections of their own.
+#[test]
+fn a_browser_gets_1337_for_1336_by_a_call_over_the_bus() {
+    for place in Place::both() {
+        let front = place.start(&["http", "--listen", "127.0.0.1:0", "--timeout", "30s"], "listening on");
+        let address = front.1.rsplit("http://").next().unwrap().trim_end_matches('/').to_owned();
+        assert!(get(&address, "/?num=1336").starts_with("HTTP/1.1 503"), "nobody serves yet");
+        let _server = place.start(&["serve"], "serving");
+        let answer = get(&address, "/?num=1336");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n1337"), "{answer}");
+        for (path, status) in [("/", "200"), ("/?num=many", "400"), ("/other", "404"), ("/?num=-1", "200")] {
+            assert!(get(&address, path).starts_with(&format!("HTTP/1.1 {status}")), "{path}");
+        }
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn both_wires_are_served_from_the_command_line() {
+    let [_, place] = Place::both();
+    let topic = place.home.path().file_name().unwrap().to_str().unwrap().to_owned();
+    let wire = ["--wire", "oslo", "--topic", &topic];
+    let _server = place.start(&[&["serve"], &wire[..]].concat(), "serving");
+    for server in [&[][..], &["--server", "myname"]] {
+        let sum = place.oat(&[&["call", "adder", "-1"], &wire[..], server].concat());
+        assert_eq!(text(&sum.stdout), "0\n", "{}", text(&sum.stderr));
+    }
+    assert!(Path::new(place.home.path()).read_dir().unwrap().next().is_none(), "nothing is left at home");
+}
