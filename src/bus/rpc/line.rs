@@ -25,9 +25,9 @@ impl Waiting {
 
     fn hear(&self, id: Option<String>, answer: Message) {
         let waits = id.and_then(|id| self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id));
-        match waits.map(|sender| sender.send(answer)) {
-            Some(Ok(())) => {}
-            Some(Err(_)) | None => tracing::debug!("an answer that nobody waits for"),
+        // Whoever stopped waiting at this moment is as good as one who never did.
+        if waits.is_none_or(|sender| sender.send(answer).is_err()) {
+            tracing::debug!("an answer that nobody waits for");
         }
     }
 

@@ -68,6 +68,11 @@ impl Model {
     }
 }
 
+/// Something to compute.
+pub type Work = Arc<dyn Fn() + Send + Sync>;
+/// Starts a program, given a URL.
+pub type Program = Arc<dyn Fn(&str) -> io::Result<Child> + Send + Sync>;
+
 /// What an experiment needs.
 #[derive(Clone)]
 pub struct Laboratory {
@@ -78,9 +83,9 @@ pub struct Laboratory {
     /// How long a connection that should survive is watched.
     pub watch: Duration,
     /// Keeps a processor busy for about a tenth of a second.
-    pub work: Arc<dyn Fn() + Send + Sync>,
+    pub work: Work,
     /// Starts a program that opens the bus at this URL, prints a line, and waits for the end of its standard input.
-    pub program: Arc<dyn Fn(&str) -> io::Result<Child> + Send + Sync>,
+    pub program: Program,
 }
 
 /// What came of it.

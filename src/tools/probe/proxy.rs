@@ -161,8 +161,8 @@ impl Way {
                 let _ = broker.set_nodelay(true);
                 let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
                 tokio::select! {
-                    () = self.from_client(from_client, to_broker) => End::Client,
-                    () = self.from_broker(from_broker, to_client) => End::Broker,
+                    () = self.upstream(from_client, to_broker) => End::Client,
+                    () = self.downstream(from_broker, to_client) => End::Broker,
                 }
             }
             Err(_) => End::Broker,
@@ -178,7 +178,7 @@ impl Way {
         self.sights.borrow()[self.number].frozen
     }
 
-    async fn from_client(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    async fn upstream(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let (mut buffer, mut frames) = (vec![0; 16 * 1024], Frames::after(GREETING));
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
             let seen = frames.feed(&buffer[..count]);
@@ -190,7 +190,7 @@ impl Way {
         }
     }
 
-    async fn from_broker(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    async fn downstream(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let (mut buffer, mut frames) = (vec![0; 16 * 1024], Frames::default());
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
             if frames.feed(&buffer[..count]).contains(&OPEN_OK) {
