@@ -6,9 +6,10 @@ use super::super::{Delivery, Error};
 use super::connection::Bus;
 use super::convert::arrived;
 use super::failure::{Failure, Trouble};
+use super::lease::{Lease, Return};
 use super::link::{Link, Pauses};
 use super::plan::Plan;
-use super::receipt::{Lease, Receipt, give_back};
+use super::receipt::Receipt;
 use super::session::Session;
 use super::{ANSWER, GOODBYE};
 use futures_util::{FutureExt, StreamExt};
@@ -78,7 +79,7 @@ impl Consumer {
     }
 
     fn hand_out(&self, delivery: lapin::message::Delivery, lease: Arc<Lease>) -> Delivery {
-        let receipt = AnyReceipt::Amqp(Receipt::new(delivery.acker, lease, self.bus.clone()));
+        let receipt = AnyReceipt::Amqp(Receipt::new(delivery.delivery_tag, delivery.acker, lease, self.bus.clone()));
         let arrived = arrived(&delivery.properties, delivery.data, delivery.redelivered);
         Delivery {
             message: arrived.message,
@@ -115,6 +116,7 @@ impl std::fmt::Debug for Consumer {
 
 impl Inbox {
     fn put(&self, delivery: lapin::message::Delivery, lease: Arc<Lease>) {
+        lease.delivered(delivery.delivery_tag);
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back((delivery, lease));
         self.arrived.notify_one();
     }
@@ -156,7 +158,7 @@ impl Wish {
         // The broker invents the tag.
         let consuming = channel.basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default());
         let stream = session.ask(consuming).await.map_err(about)?;
-        Ok(Subscription { stream, lease: Arc::new(Lease { session: session.clone(), channel }) })
+        Ok(Subscription { stream, lease: Lease::new(session.clone(), channel, &self.plan.runtime) })
     }
 
     /// Whether the broker, though it never said so, delivers to us no more: it knows no consumer at all, or keeps
@@ -167,11 +169,7 @@ impl Wish {
         let passive = QueueDeclareOptions { passive: true, ..Default::default() };
         let looking = session.during(channel.queue_declare(name, passive, FieldTable::default()));
         match timeout(ANSWER, looking).await {
-            Ok(Ok(queue)) => {
-                // Everything handed out or waiting in the inbox has the lease as well.
-                let idle = Arc::strong_count(lease) == 1;
-                queue.consumer_count() == 0 || (idle && queue.message_count() > 0)
-            }
+            Ok(Ok(queue)) => queue.consumer_count() == 0 || (lease.is_idle() && queue.message_count() > 0),
             Ok(Err(Failure::Said { code, .. })) => code == 404,
             Ok(Err(Failure::Lost(_))) | Err(_) => false,
         }
@@ -190,7 +188,7 @@ impl Pump {
         let mut first = Some(first);
         while AssertUnwindSafe(self.run(first.take())).catch_unwind().await.is_err() {
             tracing::error!(queue = self.wish.queue, "the consumer of a queue panicked; starting it again");
-            self.return_unread().await;
+            self.return_unread();
             sleep(AGAIN).await;
         }
         self.inbox.over.cancel();
@@ -223,7 +221,7 @@ impl Pump {
             };
             // Its channel stays open as long as something is out that came by it, so what is not out goes back by hand.
             drop(subscription);
-            self.return_unread().await;
+            self.return_unread();
         }
     }
 
@@ -245,10 +243,15 @@ impl Pump {
                 },
             };
             suspicious = false;
-            match item {
-                Some(Ok(delivery)) => self.inbox.put(delivery, subscription.lease.clone()),
-                Some(Err(error)) => return Failure::from(error).why().to_owned(),
-                None => return "the broker cancelled it, as when its queue is deleted".into(),
+            // And all that is there already: looking after everything else for each of them would take most of the time.
+            let mut item = Some(item);
+            while let Some(next) = item {
+                match next {
+                    Some(Ok(delivery)) => self.inbox.put(delivery, subscription.lease.clone()),
+                    Some(Err(error)) => return Failure::from(error).why().to_owned(),
+                    None => return "the broker cancelled it, as when its queue is deleted".into(),
+                }
+                item = subscription.stream.next().now_or_never();
             }
         }
     }
@@ -283,15 +286,13 @@ impl Pump {
             }
         }
         drop(subscription);
-        self.return_unread().await;
+        self.return_unread();
     }
 
     /// Gives back what the inbox holds; what came by a lost session has gone back already.
-    async fn return_unread(&self) {
+    fn return_unread(&self) {
         while let Some((delivery, lease)) = self.inbox.take() {
-            if delivery.acker.usable() && lease.session.alive() {
-                give_back(&delivery.acker, &lease).await;
-            }
+            lease.put_back(delivery.delivery_tag, Return::Nack);
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn short(text: &str) -> Result<ShortString, String> {
 
 /// A message's properties; refuses what no frame can hold.
 pub(super) fn properties(message: &Message) -> Result<BasicProperties, String> {
-    let headers = headers(message)?;
+    let headers = table(message)?;
     let mode = if message.transient { TRANSIENT } else { PERSISTENT };
     let mut properties = BasicProperties::default().with_delivery_mode(mode).with_headers(headers);
     if let Some(value) = &message.content_type {
@@ -72,7 +72,7 @@ fn milliseconds(waiting: Duration) -> Result<String, String> {
         .map_err(|_| format!("an expiration of {waiting:?}, where 49 days are the most"))
 }
 
-fn headers(message: &Message) -> Result<FieldTable, String> {
+fn table(message: &Message) -> Result<FieldTable, String> {
     let mut table = FieldTable::default();
     let mut size = 0;
     for (name, value) in message.headers.iter().filter(|(name, _)| !BROKERS_OWN.contains(&name.as_str())) {
@@ -93,7 +93,7 @@ fn headers(message: &Message) -> Result<FieldTable, String> {
 /// The same message with headers that a frame can hold, if need be without those of others: a message that came with as
 /// many as fit must still be buried, and burying adds some.
 pub(super) fn fitting(mut message: Message) -> Message {
-    let Err(why) = headers(&message) else { return message };
+    let Err(why) = table(&message) else { return message };
     tracing::warn!(why, "a message is buried without the headers that others gave it");
     message.headers.retain(|name, _| OURS.contains(&name.as_str()));
     for value in message.headers.values_mut() {
@@ -144,9 +144,8 @@ pub(super) fn arrived(properties: &BasicProperties, body: Vec<u8>, redelivered: 
     let mut deaths = Vec::new();
     if let Some(table) = properties.headers() {
         deaths = deaths::read(table);
-        let ordinary = table.inner().iter().filter(|(name, _)| !BROKERS_OWN.contains(&name.as_str()));
-        message.headers = ordinary.map(|(name, value)| (name.to_string(), incoming(value))).collect();
     }
+    message.headers = headers(properties);
     let known = returns(properties);
     let returns = known.unwrap_or(i64::from(redelivered));
     let first = message.int(ATTEMPT).unwrap_or(1).max(1);
@@ -156,6 +155,13 @@ pub(super) fn arrived(properties: &BasicProperties, body: Vec<u8>, redelivered: 
         None => deaths.first().into_iter().for_each(|latest| epitaph(&mut message, latest)),
     }
     Arrived { message, attempt: u32::try_from(first.saturating_add(returns)).unwrap_or(u32::MAX), deaths }
+}
+
+/// What its sender and others wrote into its headers.
+pub(super) fn headers(properties: &BasicProperties) -> BTreeMap<String, HeaderValue> {
+    let all = properties.headers().iter().flat_map(|table| table.inner().iter());
+    let ordinary = all.filter(|(name, _)| !BROKERS_OWN.contains(&name.as_str()));
+    ordinary.map(|(name, value)| (name.to_string(), incoming(value))).collect()
 }
 
 /// How often a quorum queue has delivered it before. Other queues do not count.

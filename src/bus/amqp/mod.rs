@@ -16,6 +16,7 @@ mod convert;
 mod deaths;
 mod failure;
 mod lane;
+mod lease;
 mod link;
 mod looking;
 mod news;

@@ -1,6 +1,6 @@
 //! What every session of a connection is built from: where to, who we are, and what has to be declared there.
 
-use super::super::{Error, Options, Queue, QueueKind, Topology, matches};
+use super::super::{Error, HeaderValue, Options, Queue, QueueKind, Topology};
 use super::arguments;
 use super::convert::short;
 use super::failure::Trouble;
@@ -13,6 +13,7 @@ use lapin::tcp::RustlsConnector;
 use lapin::types::{FieldTable, ShortString};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, ExchangeKind};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -208,8 +209,8 @@ impl Plan {
         self.topology().queues.into_iter().find(|queue| queue.name == name)
     }
 
-    /// Whether, with all that we declared in place, a message would find a queue.
-    pub fn routes(&self, exchange: &str, key: &str) -> bool {
+    /// Whether, with all that we declared in place, a message with these headers would find a queue.
+    pub fn routes(&self, exchange: &str, key: &str, headers: &BTreeMap<String, HeaderValue>) -> bool {
         let topology = self.topology();
         if exchange.is_empty() {
             return topology.queues.iter().any(|queue| queue.name == key);
@@ -218,7 +219,7 @@ impl Plan {
             return false;
         };
         let mut bindings = topology.queues.iter().flat_map(|queue| &queue.bindings);
-        bindings.any(|binding| binding.exchange == exchange && matches(kind, &binding.key, key))
+        bindings.any(|binding| binding.exchange == exchange && binding.takes(kind, key, headers))
     }
 
     /// Nobody said anything within `limit`.

@@ -6,7 +6,7 @@
 
 use super::super::{Error, Message};
 use super::connection::{Bus, lost};
-use super::convert::{properties, short};
+use super::convert::{headers, properties, short};
 use super::failure::Failure;
 use super::session::Session;
 use lapin::options::BasicPublishOptions;
@@ -104,7 +104,7 @@ impl Bus {
             };
             // Somebody deleted what we had declared: put it back, once.
             let ours = matches!(error, Error::Missing { .. } | Error::Unroutable { .. })
-                && self.plan.routes(parcel.exchange.as_str(), parcel.key.as_str());
+                && self.plan.routes(parcel.exchange.as_str(), parcel.key.as_str(), &headers(&parcel.properties));
             if restored || !ours {
                 return Err(error);
             }

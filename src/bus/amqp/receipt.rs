@@ -1,13 +1,12 @@
 //! Settling what was delivered, on the channel it came from and on no other.
 
 use super::super::{Error, Message};
+use super::GOODBYE;
 use super::connection::{Bus, lost};
 use super::convert::fitting;
+use super::lease::{Lease, Return};
 use super::publisher::Publisher;
-use super::session::Session;
-use super::{ANSWER, GOODBYE};
-use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
-use lapin::{Acker, Channel};
+use lapin::Acker;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -16,15 +15,10 @@ const ACKNOWLEDGING: &str = "acknowledging a delivery";
 const MOVING: &str = "moving a message to another queue";
 const RETURNING: &str = "giving a message back";
 
-/// Keeps the channel of a delivery open until it is settled: closing it would return everything delivered on it.
-#[derive(Debug)]
-pub(super) struct Lease {
-    pub session: Arc<Session>,
-    pub channel: Channel,
-}
-
 /// A delivery that is to be settled. Dropping it returns the message, with an attempt counted.
 pub struct Receipt {
+    tag: u64,
+    /// Knows whether the channel is alive. What it would send overtakes what the lease sends: it sends nothing.
     acker: Acker,
     lease: Arc<Lease>,
     bus: Arc<Bus>,
@@ -32,8 +26,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    pub(super) fn new(acker: Acker, lease: Arc<Lease>, bus: Arc<Bus>) -> Receipt {
-        Receipt { acker, lease, bus, settled: false }
+    pub(super) fn new(tag: u64, acker: Acker, lease: Arc<Lease>, bus: Arc<Bus>) -> Receipt {
+        Receipt { tag, acker, lease, bus, settled: false }
     }
 
     /// Whether the broker still waits for what becomes of it.
@@ -41,19 +35,12 @@ impl Receipt {
         self.acker.usable() && self.lease.session.alive()
     }
 
-    /// Done with it.
+    /// Done with it. The broker is told in a moment, together with others.
     pub async fn ack(mut self) -> Result<(), Error> {
         self.settled = true;
-        let acking = self.lease.session.during(self.acker.ack(BasicAckOptions::default()));
-        match timeout(ANSWER, acking).await {
-            Ok(Ok(true)) => Ok(()),
-            // `Ok(false)` is lapin's word for a channel that is gone.
-            Ok(_) => Err(lost(ACKNOWLEDGING)),
-            Err(_) => {
-                self.lease.session.fail("an acknowledgement could not be sent");
-                Err(lost(ACKNOWLEDGING))
-            }
-        }
+        self.living(ACKNOWLEDGING)?;
+        self.lease.ack(self.tag);
+        Ok(())
     }
 
     /// Publishes `message`, and acknowledges this one when that is confirmed. If it is not, this one goes back.
@@ -122,30 +109,19 @@ impl Receipt {
         }
     }
 
+    /// Returns a message through no fault of its own.
     async fn go_back(mut self) -> Result<(), Error> {
         self.settled = true;
-        if give_back(&self.acker, &self.lease).await { Ok(()) } else { Err(lost(RETURNING)) }
+        if self.lease.put_back(self.tag, Return::Nack) { Ok(()) } else { Err(lost(RETURNING)) }
     }
-}
-
-/// Returns a message through no fault of its own. RabbitMQ from 4.3 on counts no attempt for a nack. `false` means that
-/// the channel is gone, and the message is back already.
-pub(super) async fn give_back(acker: &Acker, lease: &Lease) -> bool {
-    let requeue = BasicNackOptions { requeue: true, ..Default::default() };
-    matches!(timeout(GOODBYE, lease.session.during(acker.nack(requeue))).await, Ok(Ok(true)))
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if self.settled || !self.acker.usable() {
-            return;
+        // So that a message that kills its handler ends.
+        if !self.settled {
+            self.lease.put_back(self.tag, Return::Reject);
         }
-        let (acker, lease) = (self.acker.clone(), self.lease.clone());
-        self.bus.plan.runtime.spawn(async move {
-            // A reject, not a nack: it counts an attempt on every version, so a message that kills its handler ends.
-            let requeue = BasicRejectOptions { requeue: true };
-            let _ = timeout(GOODBYE, lease.session.during(acker.reject(requeue))).await;
-        });
     }
 }
 

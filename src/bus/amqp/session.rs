@@ -3,6 +3,7 @@
 
 use super::failure::{Failure, Trouble};
 use super::lane::Lane;
+use super::lease::Lease;
 use super::link::Role;
 use super::plan::{Place, Plan};
 use super::socket::{self, Cutter};
@@ -12,7 +13,7 @@ use lapin::options::ConfirmSelectOptions;
 use lapin::types::ShortString;
 use lapin::{Channel, ConnectionProperties};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
@@ -33,6 +34,7 @@ pub(super) struct Session {
     /// Channels in confirm mode on which nothing is under way.
     idle: Mutex<Vec<Channel>>,
     lane: AsyncMutex<Option<Lane>>,
+    leases: Mutex<Vec<Weak<Lease>>>,
     /// Exchanges that took a message of ours on this session: they are there, and we may use them.
     trusted: RwLock<HashSet<ShortString>>,
 }
@@ -71,6 +73,7 @@ impl Session {
             why: OnceLock::new(),
             idle: Mutex::default(),
             lane: AsyncMutex::default(),
+            leases: Mutex::default(),
             trusted: RwLock::default(),
         }
     }
@@ -105,8 +108,10 @@ impl Session {
         self.cutter.cut();
     }
 
-    /// Ends it politely.
+    /// Ends it politely: what was acknowledged is said first.
     pub async fn close(&self) {
+        let leases = std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
+        leases.iter().filter_map(Weak::upgrade).for_each(|lease| drop(lease.flush()));
         // Politeness is all that a failure would cost.
         let _ = timeout(GOODBYE, self.connection.close(200, "OK".into())).await;
         self.cut();
@@ -168,6 +173,13 @@ impl Session {
         let (new, running) = Lane::new(self.clone(), self.confirming().await?);
         tasks.spawn_on(running, runtime);
         Ok(lane.insert(new).clone())
+    }
+
+    /// Has to be told when it is closed.
+    pub fn hold(&self, lease: Weak<Lease>) {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.retain(|lease| lease.strong_count() > 0);
+        leases.push(lease);
     }
 
     /// This exchange took a message.

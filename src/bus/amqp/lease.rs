@@ -1,0 +1,141 @@
+//! The channel of a consumer, and what is out on it. Acknowledgements are collected while the one before is being written,
+//! and sent as one for all up to a tag where nothing before it is still out: that is what makes consuming fast. What goes
+//! back is sent at once, and before any acknowledgement that could cover it.
+
+use super::session::Session;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use lapin::Channel;
+use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+/// Keeps the channel of deliveries open until they are settled: closing it would return everything delivered on it.
+pub(super) struct Lease {
+    pub session: Arc<Session>,
+    pub channel: Channel,
+    book: Mutex<Book>,
+    due: Arc<Notify>,
+}
+
+/// Delivery tags of the channel.
+#[derive(Debug, Default)]
+struct Book {
+    /// Delivered and not settled.
+    out: BTreeSet<u64>,
+    /// Acknowledged, and the broker has not been told.
+    done: BTreeSet<u64>,
+}
+
+/// How a message goes back. A reject counts an attempt on every version of RabbitMQ, a nack up to 4.2 only.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Return {
+    Nack,
+    Reject,
+}
+
+type Sending<'a> = BoxFuture<'a, lapin::Result<()>>;
+
+impl Lease {
+    /// A lease on a channel that nobody else uses.
+    pub fn new(session: Arc<Session>, channel: Channel, runtime: &Handle) -> Arc<Lease> {
+        let due = Arc::new(Notify::new());
+        let lease = Arc::new(Lease { session, channel, book: Mutex::default(), due: due.clone() });
+        lease.session.hold(Arc::downgrade(&lease));
+        runtime.spawn(write(Arc::downgrade(&lease), due));
+        lease
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A delivery came. They come in the order of their tags.
+    pub fn delivered(&self, tag: u64) {
+        self.book().out.insert(tag);
+    }
+
+    /// Whether everything is settled, and the broker told.
+    pub fn is_idle(&self) -> bool {
+        let book = self.book();
+        book.out.is_empty() && book.done.is_empty()
+    }
+
+    /// Acknowledges a delivery; the broker is told in a moment.
+    pub fn ack(&self, tag: u64) {
+        let mut book = self.book();
+        if book.out.remove(&tag) {
+            book.done.insert(tag);
+            drop(book);
+            self.due.notify_one();
+        }
+    }
+
+    /// Returns a delivery now. `false` means that the channel is gone, and the message is back already.
+    pub fn put_back(&self, tag: u64, how: Return) -> bool {
+        let mut book = self.book();
+        if !book.out.contains(&tag) {
+            return false;
+        }
+        let sent = match how {
+            Return::Nack => {
+                let options = BasicNackOptions { requeue: true, ..Default::default() };
+                hand_over(self.channel.basic_nack(tag, options).boxed())
+            }
+            Return::Reject => hand_over(self.channel.basic_reject(tag, BasicRejectOptions { requeue: true }).boxed()),
+        };
+        // Only now may an acknowledgement of all before it be sent.
+        book.out.remove(&tag);
+        sent.is_ok()
+    }
+
+    /// Tells the broker what has been acknowledged. All is in lapin's hands when this returns; what it returns ends when
+    /// the last of it is written.
+    pub fn flush(&self) -> Option<Sending<'_>> {
+        let mut book = self.book();
+        let done = std::mem::take(&mut book.done);
+        let first_out = book.out.first().copied().unwrap_or(u64::MAX);
+        let ack =
+            |tag, multiple| hand_over(self.channel.basic_ack(tag, BasicAckOptions { multiple }).boxed()).ok().flatten();
+        let mut last = done.range(..first_out).next_back().and_then(|tag| ack(*tag, true));
+        for tag in done.range(first_out..) {
+            last = ack(*tag, false);
+        }
+        last
+    }
+}
+
+/// lapin takes a frame at the first poll of its future, in the order of these; what is left is to wait until it is written.
+fn hand_over(mut sending: Sending<'_>) -> lapin::Result<Option<Sending<'_>>> {
+    match (&mut sending).now_or_never() {
+        Some(done) => done.map(|()| None),
+        None => Ok(Some(sending)),
+    }
+}
+
+/// Writes acknowledgements until the lease ends.
+async fn write(lease: Weak<Lease>, due: Arc<Notify>) {
+    loop {
+        due.notified().await;
+        let Some(lease) = lease.upgrade() else { return };
+        if let Some(sending) = lease.flush() {
+            // If it cannot be written, the session ends, and with it the deliveries.
+            let _ = lease.session.during(sending).await;
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        drop(self.flush());
+        self.due.notify_one();
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease").field("book", &self.book()).finish_non_exhaustive()
+    }
+}
