@@ -19,6 +19,8 @@ mod mending;
 mod monitoring;
 #[path = "tools/sending.rs"]
 mod sending;
+#[path = "tools/services.rs"]
+mod services;
 
 macro_rules! promises {
     ($($room:ident: $($promise:ident),+ $(,)?;)+) => {
@@ -67,4 +69,7 @@ promises! {
         a_message_with_no_way_back_stays_dead,
         what_dies_again_and_again_stays_dead,
         an_empty_queue_ends_it;
+    services:
+        a_service_of_ours_answers_and_is_heard,
+        what_died_in_a_service_of_ours_is_handled_after_its_resurrection;
 }

@@ -1,6 +1,6 @@
 //! A command to a service, and its result: on a queue and under a key that nobody else has.
 
-use super::{COMMANDS, listen};
+use super::listen;
 use crate::bus::{Binding, Connection, Error, Message, Queue, Topology};
 use std::time::Duration;
 
@@ -15,20 +15,25 @@ pub enum Reply {
     Nobody,
 }
 
-/// Sends `message` to `service.Command` and waits for the result that carries its correlation identifier, for as long as
+/// Sends `message` to `service.Command` through the exchange of commands and waits for the result that carries its correlation identifier, for as long as
 /// `patience`. What comes besides is not for us and is dropped; nobody else could get it.
-pub async fn ask(connection: &Connection, command: &str, message: Message, patience: Duration) -> Result<Reply, Error> {
-    if !listen::exists(connection, COMMANDS).await? {
+pub async fn ask(
+    connection: &Connection,
+    (exchange, command): (&str, &str),
+    message: Message,
+    patience: Duration,
+) -> Result<Reply, Error> {
+    if !listen::exists(connection, exchange).await? {
         return Ok(Reply::Nobody);
     }
     let queue = Queue::exclusive("oat.send");
     // eventail answers through the exchange of commands: `reply_to` is a routing key there.
     let (name, correlation) = (queue.name.clone(), uuid::Uuid::new_v4().to_string());
-    let queue = queue.bound(Binding::new(COMMANDS, &name));
+    let queue = queue.bound(Binding::new(exchange, &name));
     connection.declare(&Topology { exchanges: vec![], queues: vec![queue] }).await?;
     let mut replies = connection.consume(&name, 10).await?;
     let message = Message { reply_to: Some(name), correlation_id: Some(correlation.clone()), ..message };
-    if !connection.publisher().announce(COMMANDS, command, message).await? {
+    if !connection.publisher().announce(exchange, command, message).await? {
         return Ok(Reply::Nobody);
     }
     let waiting = async {

@@ -12,13 +12,5 @@ pub mod payload;
 pub mod probe;
 pub mod resurrect;
 
-/// The exchanges of eventail's architecture, topics all: what happened, who is to do what, and what is said about it.
-pub const EVENTS: &str = "events";
-/// Orders to services (`service.Command`) and their results.
-pub const COMMANDS: &str = "commands";
-/// Log messages in GELF, under `service.LEVEL`.
-pub const LOGS: &str = "logs";
-/// The header by which eventail follows a matter from service to service; it refuses messages without one.
-pub const CONVERSATION: &str = "conversation_id";
 /// The header with which a service says how a command ended: `success` or `error`.
 pub const STATUS: &str = "status";

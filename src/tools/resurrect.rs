@@ -4,6 +4,7 @@ mod verdict;
 
 pub use verdict::{Fate, Verdict};
 
+use crate::bus::service::Exchanges;
 use crate::bus::{Connection, Consumer, Delivery, Error};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct Settings {
     pub max_deaths: u64,
     /// Where to.
     pub target: Target,
+    /// What the exchanges of services are called.
+    pub exchanges: Exchanges,
 }
 
 /// How it went.

@@ -168,3 +168,17 @@ pub async fn logs_are_decoded_and_chosen_by_their_level(bus: &Bus) {
     let (printed, _) = alerts.end();
     assert_eq!(json_lines(&printed)[0]["level"], "alert");
 }
+
+/// eventail's monitor ends there, without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn monitoring_goes_on_after_the_broker_was_restarted() {
+    let server = crate::support::Server::start("rabbitmq");
+    let mut bus = Bus::on_sqlite();
+    bus.url = server.url();
+    let monitor = Listener::start(&bus, &["monitor", "--limit", "1"]);
+    server.restart();
+    let publisher = bus.open(&[], &[]).await.publisher();
+    let heard = async || publisher.announce("events", "Heard", says(&json!(1))).await.is_ok_and(|heard| heard);
+    wait_until_async("it listens again", heard).await;
+    assert!(monitor.end().0.contains("event Heard"));
+}

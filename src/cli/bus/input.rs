@@ -1,11 +1,12 @@
 //! What is to be sent: from a file, from standard input, or from the command line.
 
+use crate::bus::service::CONVERSATION;
 use crate::bus::{HeaderValue, Message};
 use crate::cli::connect::EncodingArg;
 use crate::cli::failure::Usage;
 use crate::task::Encoding;
+use crate::tools::payload;
 use crate::tools::payload::{Unreadable, cbor, written};
-use crate::tools::{CONVERSATION, payload};
 use anyhow::Context;
 use serde_json::Value;
 use std::io::{IsTerminal, Read};

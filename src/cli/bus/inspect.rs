@@ -68,6 +68,7 @@ impl Args {
         let seen = connection.browse(&self.queue, self.limit, Some(spare)).await?;
         let on_a_server = matches!(connection, Connection::Amqp(_));
         connection.close().await;
+        let known = (names, self.common.exchanges());
         for (place, seen) in seen.iter().enumerate() {
             let letter = Letter::seen(seen);
             if let Some(folder) = &self.save {
@@ -75,7 +76,7 @@ impl Args {
             }
             match self.common.json {
                 true => tell!("{}", letter.json()),
-                false => show(&letter, &names, &note(place, &letter)),
+                false => show(&letter, &known, &note(place, &letter)),
             }
         }
         self.tell_the_rest(seen.len() as u64, depth.ready, on_a_server);

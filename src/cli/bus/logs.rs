@@ -6,8 +6,8 @@ use super::words::{harmless, plain};
 use crate::cli::output::tell;
 use crate::config::Environment;
 use crate::tools::gelf::{LEVELS, Line, pattern};
+use crate::tools::letter::Letter;
 use crate::tools::listen::Ear;
-use crate::tools::{LOGS, letter::Letter};
 use chrono::{SecondsFormat, Utc};
 use clap::builder::PossibleValuesParser;
 use serde_json::json;
@@ -45,7 +45,7 @@ impl Args {
             keys if keys.is_empty() => vec!["#".into()],
             keys => keys,
         };
-        let ears = [Ear { made: true, ..Ear::new(LOGS, keys) }];
+        let ears = [Ear { made: true, ..Ear::new(&self.common.exchanges().logs, keys) }];
         let connection = self.common.visit(environment).await?;
         let ending = self.listening.run(&connection, &ears, |delivery| {
             let line = Line::of(&delivery.routing_key, &delivery.message);

@@ -13,6 +13,7 @@ mod words;
 
 use super::connect::{BusArgs, duration};
 use super::failure::Usage;
+use crate::bus::service::Exchanges;
 use crate::bus::{self, Connection, Depth};
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
@@ -93,6 +94,11 @@ struct Common {
 }
 
 impl Common {
+    /// What services call their exchanges.
+    fn exchanges(&self) -> Exchanges {
+        Exchanges::new(&self.bus.queue_prefix)
+    }
+
     /// The bus as it is: nothing is declared on it.
     async fn visit(&self, environment: &Environment) -> anyhow::Result<Connection> {
         self.bus.visit(environment, "oat bus", self.timeout).await

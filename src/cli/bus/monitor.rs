@@ -11,7 +11,6 @@ use crate::telemetry::{self, Logging};
 use crate::tools::filter::Where;
 use crate::tools::letter::Letter;
 use crate::tools::listen::{Ear, existing, listen};
-use crate::tools::{COMMANDS, EVENTS};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -73,7 +72,7 @@ impl Args {
     pub async fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let connection = self.common.visit(environment).await?;
         let ears = self.ears(&connection).await?;
-        let names = self.common.bus.names();
+        let names = (self.common.bus.names(), self.common.exchanges());
         let ending = self.listening.run(&connection, &ears, |delivery| {
             let letter = Letter::delivered(delivery);
             let payload = letter.payload();
@@ -96,7 +95,7 @@ impl Args {
 
     /// What was asked for; if nothing was, whatever there is.
     async fn ears(&self, connection: &Connection) -> anyhow::Result<Vec<Ear>> {
-        let names = self.common.bus.names();
+        let (names, exchanges) = (self.common.bus.names(), self.common.exchanges());
         let asked = [&self.events, &self.commands, &self.tasks, &self.results].iter().any(|keys| !keys.is_empty());
         let everything = !asked && self.patterns.is_empty() && self.exchange.is_empty();
         let all = vec!["#".to_owned()];
@@ -106,8 +105,8 @@ impl Args {
             ..Ear::new(exchange, of(keys).iter().chain(&self.patterns))
         };
         let mut ears = vec![
-            topic(EVENTS, &self.events),
-            topic(COMMANDS, &self.commands),
+            topic(&exchanges.events, &self.events),
+            topic(&exchanges.commands, &self.commands),
             direct(&names.tasks, &of(&self.tasks)),
             direct(&names.results, &of(&self.results)),
         ];

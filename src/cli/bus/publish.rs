@@ -7,7 +7,6 @@ use crate::bus::{self, Message};
 use crate::cli::failure::Usage;
 use crate::cli::output::tell;
 use crate::config::Environment;
-use crate::tools::EVENTS;
 use crate::tools::letter::Letter;
 use serde_json::json;
 use std::path::Path;
@@ -76,7 +75,7 @@ impl Args {
                     .fix(format!("a payload:       oat bus publish NAME {}", self.name))
                     .into());
             }
-            let exchange = self.exchange.clone().unwrap_or_else(|| EVENTS.into());
+            let exchange = self.exchange.clone().unwrap_or_else(|| self.common.exchanges().events);
             return Ok(vec![(exchange, self.name.clone(), self.payload.message()?)]);
         };
         let parcel = |letter: Letter| {

@@ -89,7 +89,14 @@ impl Args {
             (false, false) => Target::Home,
         };
         let Args { queue, only, limit, max_deaths, .. } = self;
-        Settings { queue: queue.clone(), only: only.clone(), limit: *limit, max_deaths: *max_deaths, target }
+        Settings {
+            queue: queue.clone(),
+            only: only.clone(),
+            limit: *limit,
+            max_deaths: *max_deaths,
+            target,
+            exchanges: self.common.exchanges(),
+        }
     }
 
     fn print(&self, verdict: &Verdict) {

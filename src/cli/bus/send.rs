@@ -33,9 +33,9 @@ pub struct Args {
 
 impl Args {
     pub async fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        let message = self.payload.message()?;
+        let (message, exchange) = (self.payload.message()?, self.common.exchanges().commands);
         let connection = self.common.visit(environment).await?;
-        let asking = async { Ok(ask(&connection, &self.command, message, self.common.timeout).await?) };
+        let asking = async { Ok(ask(&connection, (&exchange, &self.command), message, self.common.timeout).await?) };
         let reply = interruptible(asking).await;
         connection.close().await;
         match reply? {

@@ -1,13 +1,14 @@
 //! Messages as lines for people.
 
+use crate::bus::service::Exchanges;
 use crate::cli::output::tell;
+use crate::tools::STATUS;
 use crate::tools::letter::Letter;
-use crate::tools::{COMMANDS, EVENTS, STATUS};
 use crate::topology::Names;
 use serde_json::Value;
 
 /// A message, with all that is known of it: a heading, its properties and headers, its payload.
-pub fn show(letter: &Letter, names: &Names, note: &str) {
+pub fn show(letter: &Letter, names: &(Names, Exchanges), note: &str) {
     let object: Value = serde_json::to_value(letter).expect("a letter has a form");
     tell!("{} {}  {note}", kind(letter, &object, names), harmless(&letter.routing_key));
     let listed = ["properties", "headers"].map(|part| object[part].as_object().cloned().unwrap_or_default());
@@ -26,11 +27,11 @@ pub fn show(letter: &Letter, names: &Names, note: &str) {
 }
 
 /// What a message is, by the exchange it came through.
-fn kind(letter: &Letter, object: &Value, names: &Names) -> String {
+fn kind(letter: &Letter, object: &Value, (names, exchanges): &(Names, Exchanges)) -> String {
     match letter.exchange.as_str() {
-        EVENTS => "event".into(),
-        COMMANDS if object["headers"][STATUS].is_string() => "result".into(),
-        COMMANDS => "command".into(),
+        exchange if exchange == exchanges.events => "event".into(),
+        exchange if exchange == exchanges.commands && object["headers"][STATUS].is_string() => "result".into(),
+        exchange if exchange == exchanges.commands => "command".into(),
         exchange if exchange == names.tasks => "task".into(),
         exchange if exchange == names.results => "outcome".into(),
         "" => "message".into(),

@@ -2,7 +2,6 @@
 
 use super::{RESURRECTED, Settings, Target};
 use crate::bus::{Death, ExchangeKind, HeaderValue, Message, matches};
-use crate::tools::{COMMANDS, EVENTS};
 
 /// What a death leaves in the headers of a message. A living one has no use for it, and would take its new death for an
 /// old one; its attempts begin again at one.
@@ -99,8 +98,8 @@ fn fate(death: &Death, (exchange, key): &(String, String), settings: &Settings, 
     let foreign = death.time.is_some() && !is_file;
     match settings.target {
         Target::Exchange => through_exchange(),
-        Target::Home if foreign && exchange == COMMANDS => through_exchange(),
-        Target::Home if foreign && exchange == EVENTS => Fate::Stays(
+        Target::Home if foreign && *exchange == settings.exchanges.commands => through_exchange(),
+        Target::Home if foreign && *exchange == settings.exchanges.events => Fate::Stays(
             "its service may be one of eventail's, which know an event only if all its subscribers get it again: \
              --to-exchange; for any other: --to-queue"
                 .into(),
@@ -112,9 +111,17 @@ fn fate(death: &Death, (exchange, key): &(String, String), settings: &Settings, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::service::Exchanges;
 
     fn settings(target: Target) -> Settings {
-        Settings { queue: "dead".into(), only: None, limit: None, max_deaths: 3, target }
+        Settings {
+            queue: "dead".into(),
+            only: None,
+            limit: None,
+            max_deaths: 3,
+            target,
+            exchanges: Exchanges::default(),
+        }
     }
 
     fn death(exchange: &str, key: &str, time: Option<u64>) -> Death {
