@@ -1,6 +1,6 @@
 //! Settling what was delivered, on the channel it came from and on no other.
 
-use super::super::{Error, Message};
+use super::super::{Error, Message, QueueKind};
 use super::GOODBYE;
 use super::connection::{Bus, lost};
 use super::convert::fitting;
@@ -67,11 +67,15 @@ impl Receipt {
     }
 
     /// Puts `message`, which is this one with its attempts on it, at the end of `queue` and acknowledges this one. If that
-    /// does not work promptly, an alarm for example stops all publishers, this one itself goes back.
+    /// does not work promptly, an alarm for example stops all publishers, this one itself goes back; and so it does where
+    /// nothing is counted, in queues that are no quorum queues.
     pub async fn give_back(self, queue: &str, message: Message) -> Result<(), Error> {
         let (bus, queue) = (self.bus.clone(), queue.to_owned());
         let moving = async move {
             self.living(RETURNING)?;
+            if self.bus.plan.queue(&queue).is_some_and(|known| known.kind != QueueKind::Quorum) {
+                return self.go_back().await;
+            }
             let publisher = Publisher::new(self.bus.clone());
             match timeout(GOODBYE, publisher.publish("", &queue, message)).await {
                 Ok(Ok(())) => self.ack().await,

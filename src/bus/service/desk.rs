@@ -54,7 +54,7 @@ impl Desk {
         }
         let incoming = match wire::read(&delivery, &self.service.options().exchanges) {
             Ok(incoming) => incoming,
-            Err(why) => return self.bury(delivery, &why).await,
+            Err(why) => return self.bury(&source, delivery, &why).await,
         };
         let mut handling = AbortOnDropHandle::new(tokio::spawn(self.clone().answer(incoming.clone())));
         let outcome = tokio::select! {
@@ -66,7 +66,7 @@ impl Desk {
         };
         match outcome.unwrap_or_else(|error| Err(Failure::Again(format!("its handler broke: {error}")))) {
             Ok(()) => settled("acknowledged", delivery.ack().await),
-            Err(Failure::Refused(why)) => self.bury(delivery, &plain(&why)).await,
+            Err(Failure::Refused(why)) => self.bury(&source, delivery, &plain(&why)).await,
             Err(Failure::Again(why)) => self.again(&source, &incoming, delivery, why).await,
         }
     }
@@ -118,15 +118,20 @@ impl Desk {
             let answered = self.reply(incoming, false, &told("unhandled exception", &why)).await;
             settled("answered", answered);
         }
-        self.bury(delivery, &why).await;
+        self.bury(source, delivery, &why).await;
     }
 
     /// To the dead letters. Without any, as with exclusive queues, it ends here.
-    async fn bury(&self, delivery: Delivery, why: &str) {
-        let name = delivery.origin().1.to_owned();
-        tracing::warn!("{name} cannot be handled: {why}");
-        let has_grave = self.service.sources().has_dead_letters(&delivery.queue);
-        settled("buried", if has_grave { delivery.reject(why).await } else { delivery.ack().await });
+    async fn bury(&self, source: &Source, mut delivery: Delivery, why: &str) {
+        tracing::warn!("{} cannot be handled: {why}", delivery.origin().1);
+        if source.queue.dead_letter.is_none() {
+            return settled("acknowledged", delivery.ack().await);
+        }
+        // Where it died is where it may be sent back to, and that is for none but us.
+        if let Some(retries) = &source.retries {
+            delivery.queue.clone_from(retries);
+        }
+        settled("buried", delivery.reject(why).await);
     }
 
     fn tell(&self, severity: Severity, short: String, why: &str, incoming: &Incoming) {

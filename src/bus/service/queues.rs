@@ -60,11 +60,6 @@ impl Sources {
         Topology { exchanges: options.exchanges.declared(), queues: self.behind.iter().cloned().chain(read).collect() }
     }
 
-    /// Whether what this queue brings can be buried.
-    pub fn has_dead_letters(&self, queue: &str) -> bool {
-        self.read.iter().any(|source| source.queue.name == queue && source.queue.dead_letter.is_some())
-    }
-
     /// Whether there is something to wait for before the rest.
     pub fn configured_by_others(&self) -> bool {
         self.read.iter().any(|source| source.configures)
