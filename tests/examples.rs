@@ -34,6 +34,16 @@ fn hello_bus_says_hello_in_a_file_and_on_a_broker() {
     }
 }
 
+#[test]
+fn hello_service_asks_and_is_answered_in_a_file_and_on_a_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&[][..], &[rabbitmq_url()][..]] {
+        let hello = Command::new(example("hello_service")).args(arguments).current_dir(folder.path()).output().unwrap();
+        let expected = "{\"left\":7}\nstock.Reserve failed: \"there are twelve\"\n";
+        assert_eq!(String::from_utf8_lossy(&hello.stdout), expected, "{hello:?}");
+    }
+}
+
 /// The two services of products, with a database each.
 struct Shop {
     url: String,

@@ -2,10 +2,8 @@
 
 use crate::fixture::{Bus, next, soon};
 use crate::running::{Running, inbox, open, options, put};
-use crate::support::wait_until_async;
 use oat::bus::service::{CallError, Conversation, Failure, Incoming, Queues, ServiceOptions};
 use oat::bus::{Binding, Delivery, Message};
-use oat::tools::resurrect;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,34 +48,6 @@ pub async fn what_fails_is_tried_again_a_few_times_and_kept(bus: &Bus) {
         stock.stop().await;
         assert!(heard.try_recv().is_err(), "three tries are enough");
     }
-}
-
-pub async fn what_died_is_handled_under_its_name_after_its_resurrection(bus: &Bus) {
-    let (told, mut heard) = inbox();
-    let stock = open(bus, options(bus, "stock").events(&["OrderPlaced"])).await;
-    let stock = Running::start(stock, move |incoming: Incoming, conversation: Conversation| {
-        let told = told.clone();
-        async move {
-            put(told, (incoming.name.clone(), conversation.id().to_owned(), incoming.attempt)).await?;
-            // As if the cause were mended after its first death.
-            match incoming.message.int("x-oat-resurrected") {
-                None => Err(Failure::refused("the shelf is broken")),
-                Some(_) => Ok(()),
-            }
-        }
-    });
-    let shop = open(bus, options(bus, "shop")).await;
-    shop.publish_event("OrderPlaced", &7, "seven").await.unwrap();
-    let expected = Some(("OrderPlaced".to_owned(), "seven".to_owned(), 1));
-    assert_eq!(soon("it comes", heard.recv()).await, expected);
-    let (connection, queue) = (bus.open(&[], &[]).await, bus.name("stock.dead"));
-    wait_until_async("it dies", async || connection.depth(&queue).await.unwrap().ready == 1).await;
-    let target = resurrect::Target::Home;
-    let settings = resurrect::Settings { queue, only: None, limit: None, max_deaths: 3, target };
-    let summary = resurrect::resurrect(&connection, &settings, |_| ()).await.unwrap();
-    assert_eq!((summary.moved, summary.stayed), (1, 0));
-    assert_eq!(soon("it comes again", heard.recv()).await, expected);
-    stock.stop().await;
 }
 
 pub async fn what_is_refused_is_kept_at_once(bus: &Bus) {

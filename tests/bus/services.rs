@@ -22,7 +22,7 @@ pub async fn an_event_reaches_every_service_and_there_one_instance(bus: &Bus) {
     let (told, mut heard) = inbox();
     let mut running = Vec::new();
     for (who, name) in ["stock", "stock", "mail"].into_iter().enumerate() {
-        let service = open(bus, options(bus, name).events(&["Order*", "OrderPlaced", "#.never"])).await;
+        let service = open(bus, options(bus, name).events(&["OrderPlaced", "#.OrderPlaced", "*.never"])).await;
         let told = told.clone();
         running.push(Running::start(service, move |incoming, _| report(who as u32, told.clone(), incoming)));
     }
