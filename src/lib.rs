@@ -10,7 +10,7 @@
 //! * [`topology`] says which exchange and queue carries what.
 //! * [`store`] remembers a [`Record`](store::Record) of each task, in SQLite, MySQL/MariaDB or PostgreSQL.
 //! * [`pictures`] keeps the files.
-//! * [`services`] are the producer, the worker, the tracker and its sweeper.
+//! * [`services`] are the producer, the worker, the tracker and its sweeper, and the methods that can be called over the bus.
 //! * [`tools`] look into a bus without harming it, and mend what died on it.
 //! * [`config`], [`telemetry`], [`shutdown`] serve the programs; [`cli`] is their front door.
 //!
