@@ -97,8 +97,8 @@ impl Laboratory {
     pub(super) async fn frozen_broker(&self, proxy: &Proxy, url: &str) -> Outcome {
         let bus = self.open(url).await?;
         let before = proxy.sights().len();
-        // It has been heard before it falls silent.
-        tokio::time::sleep(self.heartbeat).await;
+        // It is heard once an interval, and falls silent halfway between.
+        tokio::time::sleep(self.heartbeat * 3 / 2).await;
         proxy.freeze();
         let frozen = Instant::now();
         let given_up = |sights: &Vec<Sight>| sights[..before].iter().all(|sight| sight.ended.is_some());
