@@ -1,5 +1,5 @@
-//! The first of two services with a database each: here products are made, changed and deleted, and every change is told
-//! to whoever keeps a copy. It reads commands from standard input:
+//! The first of two services with a database each: here products are made, changed and deleted, and every change is
+//! told to whoever keeps a copy. It reads commands from standard input:
 //!
 //!     create {"title": "Lamp", "price": "12.50"}
 //!     update 1 {"price": "9.90"}

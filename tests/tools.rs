@@ -1,5 +1,6 @@
-//! The tools of `oat bus`, through the front door and on both transports: `on_sqlite` over a file of its own, `on_rabbitmq`
-//! over the broker that all tests share. With eventail's own programs on the other end: `tools/eventail.rs`.
+//! The tools of `oat bus`, through the front door and on both transports: `on_sqlite` over a file of its own,
+//! `on_rabbitmq` over the broker that all tests share. With eventail's own programs on the other end:
+//! `tools/eventail.rs`.
 
 mod support;
 

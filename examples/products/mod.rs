@@ -23,8 +23,8 @@ pub struct Product {
     pub image: String,
 }
 
-/// One change. It holds the whole product, so that nobody has to ask for the rest, and counts the changes of that product,
-/// so that one which comes twice, or late, is recognised.
+/// One change. It holds the whole product, so that nobody has to ask for the rest, and counts the changes of that
+/// product, so that one which comes twice, or late, is recognised.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Change {
     pub product: Product,

@@ -15,8 +15,9 @@ pub enum Reply {
     Nobody,
 }
 
-/// Sends `message` to `service.Command` through the exchange of commands and waits for the result that carries its correlation identifier, for as long as
-/// `patience`. What comes besides is not for us and is dropped; nobody else could get it.
+/// Sends `message` to `service.Command` through the exchange of commands and waits for the result that carries its
+/// correlation identifier, for as long as `patience`. What comes besides is not for us and is dropped; nobody else
+/// could get it.
 pub async fn ask(
     connection: &Connection,
     (exchange, command): (&str, &str),

@@ -1,5 +1,5 @@
-//! Log messages of services: GELF 1.1 (<https://go2docs.graylog.org/current/getting_in_log_data/gelf.html>) under the key
-//! `service.LEVEL`, or plain text there, as eventail's first versions sent it.
+//! Log messages of services: GELF 1.1 (<https://go2docs.graylog.org/current/getting_in_log_data/gelf.html>) under the
+//! key `service.LEVEL`, or plain text there, as eventail's first versions sent it.
 
 use super::payload::Payload;
 use crate::bus::Message;

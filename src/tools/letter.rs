@@ -1,5 +1,5 @@
-//! A message with all that belongs to it, as one JSON object: what the tools print with `--json`, what they save, and what
-//! can be sent again as it was. A body that is JSON or CBOR can be read and edited in it.
+//! A message with all that belongs to it, as one JSON object: what the tools print with `--json`, what they save, and
+//! what can be sent again as it was. A body that is JSON or CBOR can be read and edited in it.
 
 use super::payload::{self, Payload};
 use crate::bus::{Death, Delivery, HeaderValue, Message, Seen};

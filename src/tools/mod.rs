@@ -1,7 +1,8 @@
 //! Looks into a bus without harming it, and mends what died on it: what `oat bus …` does, without its words.
 //!
-//! Everything here works through [`bus`](crate::bus) alone and so on both transports. A tool declares nothing that others
-//! use, listens on queues that are its own, and takes a message away only when its successor is confirmed in a queue.
+//! Everything here but the [`probe`] works through [`bus`](crate::bus) alone and so on both transports. A tool
+//! declares nothing that others use, listens on queues that are its own, and takes a message away only when its
+//! successor is confirmed in a queue.
 
 pub mod ask;
 pub mod filter;

@@ -92,8 +92,8 @@ pub async fn rehearse(
     Ok((summary, verdicts))
 }
 
-/// Sends back what was dead when it began, and ends: what dies again meanwhile is left for the next time. `tell` hears of
-/// each message. What stays is put back at the end; dropped halfway, this puts back all that it holds.
+/// Sends back what was dead when it began, and ends: what dies again meanwhile is left for the next time. `tell` hears
+/// of each message. What stays is put back at the end; dropped halfway, this puts back all that it holds.
 pub async fn resurrect(
     connection: &Connection,
     settings: &Settings,

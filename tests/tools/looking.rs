@@ -48,7 +48,8 @@ pub async fn inspecting_shows_what_waits_and_why_it_died(bus: &Bus) {
     assert_eq!(connection.depth(&bus.name("dead")).await.unwrap().ready, 1);
 }
 
-/// A thousand, some of which were delivered before, in a file that others use: looked at three times, nothing has changed.
+/// A thousand, some of which were delivered before, in a file that others use: looked at three times, nothing has
+/// changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn inspecting_a_thousand_messages_in_a_file_changes_nothing() {
     let bus = Bus::on_sqlite();

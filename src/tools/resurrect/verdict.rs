@@ -31,10 +31,10 @@ pub enum Fate {
 
 /// A dead message, judged.
 ///
-/// On RabbitMQ a message that goes straight to a queue comes by the default exchange. Services of oat know it all the same,
-/// by its headers; eventail's would take it for a configuration. So what one of those let die goes back through its exchange:
-/// a command does, because only its service is bound to it; an event does only if that is wished, because all its subscribers
-/// will get it again.
+/// On RabbitMQ a message that goes straight to a queue comes by the default exchange. Services of oat know it all the
+/// same, by its headers; eventail's would take it for a configuration. So what one of those let die goes back through
+/// its exchange: a command does, because only its service is bound to it; an event does only if that is wished,
+/// because all its subscribers will get it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The message's own identifier.
