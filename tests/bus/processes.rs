@@ -4,7 +4,7 @@
 
 use crate::fixture::{Bus, next, note, send, soon, take, text};
 use crate::support::wait_until_async;
-use oat::bus::{Connection, Consumer, Queue};
+use oat::bus::{Connection, Consumer, Error, Queue, QueueKind, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -67,6 +67,12 @@ async fn child() {
             send(&publisher, &news, ["holding"]).await;
             std::future::pending().await
         }
+        "own" => {
+            connection.declare(&mine()).await.unwrap();
+            send(&publisher, "mine", ["left behind"]).await;
+            send(&publisher, &news, ["owning"]).await;
+            std::future::pending().await
+        }
         "work" => loop {
             let task = take(&mut consumer).await;
             send(&publisher, &news, [format!("{} {task}", std::process::id())]).await;
@@ -77,6 +83,11 @@ async fn child() {
         },
         other => panic!("no such role: {other}"),
     }
+}
+
+/// A queue that only one process can have.
+fn mine() -> Topology {
+    Topology { exchanges: vec![], queues: vec![Queue::new("mine").kind(QueueKind::Exclusive)] }
 }
 
 fn now() -> Duration {
@@ -124,6 +135,26 @@ async fn what_a_killed_process_held_is_delivered_again_at_once() {
         took
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_only_a_killed_process_might_use_is_gone_at_once() {
+    let bus = Bus::on_sqlite();
+    let (connection, news) = connect(&bus.url, "work").await;
+    let process = Process::start(&bus, "own", "work");
+    hears(&mut connection.consume(&news, 1).await.unwrap(), "owning").await;
+    for refused in [
+        connection.declare(&mine()).await.unwrap_err(),
+        connection.consume("mine", 1).await.unwrap_err(),
+        connection.purge("mine").await.unwrap_err(),
+        connection.delete_queue("mine").await.unwrap_err(),
+    ] {
+        assert!(matches!(&refused, Error::Conflict { why, .. } if why.contains("exclusive")), "{refused:?}");
+    }
+    assert_eq!(connection.depth("mine").await.unwrap().ready, 1, "looking harms nobody");
+    drop(process);
+    connection.declare(&mine()).await.unwrap();
+    assert_eq!(connection.depth("mine").await.unwrap().ready, 0, "it is a new one");
 }
 
 #[tokio::test]

@@ -14,8 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// The owner of what is never handed out: clients are numbered from 1.
 const NOBODY: i64 = 0;
-const ORPHANS: &str =
-    "SELECT id, owner FROM bus_messages WHERE owner > 0 AND owner NOT IN (SELECT id FROM bus_clients) ORDER BY id";
+const ORPHANS: &str = "SELECT id, owner FROM bus_messages INDEXED BY bus_claimed WHERE owner > 0 AND owner NOT IN (SELECT id FROM bus_clients) ORDER BY id";
 
 /// Whether anything waits in this queue. Reads only, so that looking costs nobody a lock.
 pub(super) fn any_ready(db: &Connection, queue: &str) -> Result<bool, Failure> {

@@ -231,7 +231,9 @@ pub(super) fn remove_owned(db: &Connection, client: i64) -> Result<(), Failure> 
 /// A queue, and all that is in it or leads to it. Who consumes it waits for one of the same name.
 pub(super) fn remove(db: &Connection, queue: i64) -> Result<(), Failure> {
     db.prepare_cached("DELETE FROM bus_bindings WHERE queue = ?1")?.execute([queue])?;
-    db.prepare_cached("DELETE FROM bus_messages WHERE queue = ?1")?.execute([queue])?;
+    // Each by its index: a client that leaves must not read through all messages of all others.
+    db.prepare_cached("DELETE FROM bus_messages WHERE queue = ?1 AND owner IS NULL")?.execute([queue])?;
+    db.prepare_cached("DELETE FROM bus_messages WHERE queue = ?1 AND owner IS NOT NULL")?.execute([queue])?;
     db.prepare_cached("DELETE FROM bus_queues WHERE id = ?1")?.execute([queue])?;
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(super) fn millis(span: Duration) -> i64 {
 pub(super) fn next(db: &Connection) -> Result<Option<i64>, Failure> {
     let sql = "SELECT
         (SELECT due FROM bus_messages WHERE owner IS NULL AND due IS NOT NULL ORDER BY due LIMIT 1),
-        (SELECT due FROM bus_messages WHERE owner < 0 ORDER BY due LIMIT 1),
+        (SELECT due FROM bus_messages INDEXED BY bus_later WHERE owner < 0 ORDER BY due LIMIT 1),
         (SELECT used + expires FROM bus_queues WHERE expires IS NOT NULL
             AND name NOT IN (SELECT queue FROM bus_consumers) ORDER BY used + expires LIMIT 1)";
     let row = |row: &rusqlite::Row| (0..3).map(|n| row.get(n)).collect::<Result<Vec<Option<i64>>, _>>();
