@@ -40,10 +40,9 @@ impl Command {
     /// message that is out is done in any case: it would stay out for ever.
     pub fn is_abandoned(&self) -> bool {
         let gone = self.reply.as_ref().is_some_and(oneshot::Sender::is_closed);
-        gone && match self.work {
-            Work::Cancel { .. } | Work::Settle { .. } | Work::GiveBack { .. } | Work::Close => false,
-            _ => true,
-        }
+        let heeded =
+            matches!(self.work, Work::Cancel { .. } | Work::Settle { .. } | Work::GiveBack { .. } | Work::Close);
+        gone && !heeded
     }
 }
 
