@@ -97,8 +97,8 @@ impl Laboratory {
     pub(super) async fn frozen_broker(&self, proxy: &Proxy, url: &str) -> Outcome {
         let bus = self.open(url).await?;
         let before = proxy.sights().len();
-        // It is heard once an interval, and falls silent halfway between.
-        tokio::time::sleep(self.heartbeat * 3 / 2).await;
+        // It is heard twice an interval, and falls silent halfway between.
+        tokio::time::sleep(self.heartbeat * 5 / 4).await;
         proxy.freeze();
         let frozen = Instant::now();
         let given_up = |sights: &Vec<Sight>| sights[..before].iter().all(|sight| sight.ended.is_some());
