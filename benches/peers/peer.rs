@@ -5,8 +5,8 @@
 //! The counts, as 32-bit integers, go to standard output, the seconds to standard error.
 
 use num_complex::Complex64;
-use oat::fractal::lanes::{Block, escapes};
-use oat::fractal::{Escape, Formula, POINTS, Viewport};
+use oat::fractal::lanes::{Block, Ends, escapes};
+use oat::fractal::{Formula, POINTS, Viewport};
 use rayon::prelude::*;
 use std::io::Write;
 use std::time::Instant;
@@ -18,10 +18,9 @@ fn oat(formula: Formula, view: &Viewport, limit: u32) -> Vec<u32> {
     let rows = (POINTS / xs.len()).max(1);
     let mut counts = vec![0; xs.len() * ys.len()];
     let bands = counts.par_chunks_mut(rows * xs.len()).zip(ys.par_chunks(rows)).with_max_len(1);
-    bands.for_each_init(Vec::new, |ends, (counts, ys)| {
-        ends.resize(counts.len(), Escape::default());
-        escapes(&Block { formula, xs: &xs, ys, limit, bailout: 4.0 }, ends);
-        counts.iter_mut().zip(ends).for_each(|(count, end)| *count = end.steps);
+    bands.for_each(|(steps, ys)| {
+        let block = Block { formula, xs: &xs, ys, limit, bailout: 4.0, shortcuts: true };
+        escapes(&block, &mut Ends { steps, norms: &mut [] });
     });
     counts
 }

@@ -2,7 +2,7 @@
 
 use super::border::{Border, blend};
 use super::distance::distances;
-use super::lanes::Block;
+use super::lanes::{Block, Ends};
 use super::light::{encode, linear};
 use super::{Escape, Invalid, Palette, Rgb, Scene};
 
@@ -101,16 +101,21 @@ impl Painter {
     }
 
     /// Paints rows of pixels from a block of samples and their ends.
-    pub fn paint(&self, block: &Block, ends: &[Escape], pixels: &mut [u8]) {
+    pub fn paint(&self, block: &Block, ends: &Ends, pixels: &mut [u8]) {
         let (pixels, stride) = (pixels.as_chunks_mut::<3>().0, block.xs.len());
+        let single = self.colouring.samples == Samples::default();
+        if single && self.colouring.palette == Palette::Classic {
+            return pixels.iter_mut().zip(&*ends.steps).for_each(|(pixel, &steps)| *pixel = self.classic(steps));
+        }
         if !self.colouring.border.is_none() {
-            let distances = distances(block, ends);
+            let ends: Vec<Escape> = (0..ends.steps.len()).map(|at| ends.get(at)).collect();
+            let distances = distances(block, &ends);
             return self.paint_means(pixels, stride, |at| self.bordered(&ends[at], distances[at]));
         }
-        if self.colouring.samples == Samples::default() {
-            return pixels.iter_mut().zip(ends).for_each(|(pixel, end)| *pixel = self.colour(end));
+        if single {
+            return pixels.iter_mut().enumerate().for_each(|(at, pixel)| *pixel = self.colour(&ends.get(at)));
         }
-        self.paint_means(pixels, stride, |at| self.colour(&ends[at]).map(linear));
+        self.paint_means(pixels, stride, |at| self.colour(&ends.get(at)).map(linear));
     }
 
     /// The mean of the light of a pixel's samples, which is not the mean of the numbers that stand for it.
@@ -138,11 +143,16 @@ impl Painter {
         }
     }
 
+    /// The last step of 2015: an orbit that escapes there looks like one that never does.
+    #[inline]
+    fn classic(&self, steps: u32) -> Rgb {
+        Palette::classic(steps.min(self.limit - 1))
+    }
+
     #[inline]
     fn colour(&self, end: &Escape) -> Rgb {
         match self.colouring.palette {
-            // The last step of 2015: an orbit that escapes there looks like one that never does.
-            Palette::Classic => Palette::classic(end.steps.min(self.limit - 1)),
+            Palette::Classic => self.classic(end.steps),
             _ if end.steps == self.limit => self.inside,
             palette => {
                 let turns = smooth(end) * palette.pace() * self.colouring.density + self.colouring.offset;

@@ -79,8 +79,8 @@ mod tests {
             let scene = place.scene(53, 41, Samples::default()).unwrap();
             let xs: Vec<f64> = (0..53).map(|column| scene.viewport().x(f64::from(column))).collect();
             let ys: Vec<f64> = (0..41).map(|row| scene.viewport().y(f64::from(row))).collect();
-            let block =
-                Block { formula: scene.formula(), xs: &xs, ys: &ys, limit: scene.iterations(), bailout: 65_536.0 };
+            let (formula, limit) = (scene.formula(), scene.iterations());
+            let block = Block { formula, xs: &xs, ys: &ys, limit, bailout: 65_536.0, shortcuts: true };
             let points: Vec<Complex64> =
                 ys.iter().flat_map(|&y| xs.iter().map(move |&x| Complex64::new(x, y))).collect();
             let end = |point: &Complex64| {

@@ -1,8 +1,8 @@
 //! From scene to picture, on as many cores as rayon was given.
 
 use super::colouring::Painter;
-use super::lanes::{Block, escapes};
-use super::{Escape, Picture, Scene};
+use super::lanes::{Block, Ends, escapes};
+use super::{Palette, Picture, Scene};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -47,14 +47,18 @@ pub(super) fn draw_rows(scene: &Scene, rows: Range<u32>, stop: &Stop) -> Option<
     let band = (POINTS / (xs.len() * side)).max(1);
     let mut rgb = vec![0; width * rows.len() * 3];
     rgb.par_chunks_mut(band * width * 3).zip(ys.par_chunks(band * side)).with_max_len(1).for_each_init(
-        Vec::new,
-        |ends, (pixels, ys)| {
+        || (Vec::new(), Vec::new()),
+        |(steps, norms), (pixels, ys)| {
             if stop.called_off.load(Ordering::Relaxed) {
                 return;
             }
-            ends.resize(xs.len() * ys.len(), Escape::default());
+            steps.resize(xs.len() * ys.len(), 0);
+            if scene.colouring().palette != Palette::Classic {
+                norms.resize(xs.len() * ys.len(), 0.0);
+            }
+            let ends = &mut Ends { steps, norms };
             let (limit, bailout) = (scene.iterations(), scene.colouring().palette.bailout());
-            let block = Block { formula: scene.formula(), xs: &xs, ys, limit, bailout };
+            let block = Block { formula: scene.formula(), xs: &xs, ys, limit, bailout, shortcuts: true };
             escapes(&block, ends);
             painter.paint(&block, ends, pixels);
             stop.rows.fetch_add((ys.len() / side) as u32, Ordering::Relaxed);

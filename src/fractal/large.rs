@@ -21,7 +21,7 @@ pub fn write_large(scene: &Scene, stop: &Stop, out: impl Write) -> io::Result<Op
 fn write_bands(scene: &Scene, stop: &Stop, out: impl Write, pixels_of_a_band: u64) -> io::Result<Option<String>> {
     let size @ (width, height) = (scene.viewport().width(), scene.viewport().height());
     let indexed = scene.colouring().palette == Palette::Classic && scene.colouring().samples == Samples::default();
-    let colours: Option<Vec<Rgb>> = indexed.then(|| (0..32).map(Palette::classic).collect());
+    let colours: Option<Vec<Rgb>> = indexed.then(Palette::classic_colours);
     let text = [SOFTWARE, (SCENE, &json(scene))];
     let mut file = header(out, size, colours.as_deref(), &text).map_err(io::Error::other)?;
     let mut png = file.stream_writer().map_err(io::Error::other)?;
@@ -31,18 +31,13 @@ fn write_bands(scene: &Scene, stop: &Stop, out: impl Write, pixels_of_a_band: u6
         let Some(rgb) = draw_rows(scene, first..height.min(first + band), stop) else { return Ok(None) };
         pixels.update(&rgb);
         match indexed {
-            true => png.write_all(&rgb.as_chunks::<3>().0.iter().map(classic_index).collect::<Vec<u8>>())?,
+            true => png.write_all(&rgb.as_chunks::<3>().0.iter().map(Palette::classic_index).collect::<Vec<u8>>())?,
             false => png.write_all(&rgb)?,
         }
     }
     png.finish().map_err(io::Error::other)?;
     file.finish().map_err(io::Error::other)?;
     Ok(Some(pixels.finalize().to_hex().to_string()))
-}
-
-/// Blue alone tells the colours of 2015 apart: it is (i mod 32)·8.
-fn classic_index(&[_, _, blue]: &[u8; 3]) -> u8 {
-    blue / 8
 }
 
 #[cfg(test)]

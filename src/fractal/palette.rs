@@ -63,8 +63,18 @@ impl Palette {
     }
 
     /// The classic colour of an escape after `steps`. The products stay below 256: 7·32, 15·16 and 31·8 are the largest.
-    pub(super) fn classic(steps: u32) -> Rgb {
+    pub(super) const fn classic(steps: u32) -> Rgb {
         [(steps % 8 * 32) as u8, (steps % 16 * 16) as u8, (steps % 32 * 8) as u8]
+    }
+
+    /// The classic colours, all of them.
+    pub(super) fn classic_colours() -> Vec<Rgb> {
+        (0..32).map(Palette::classic).collect()
+    }
+
+    /// The place of a classic colour among them: blue alone, (i mod 32)·8, tells them apart.
+    pub(super) fn classic_index(&[_, _, blue]: &Rgb) -> u8 {
+        blue / 8
     }
 
     /// Turns of the wave for each unit of the logarithm of the smooth count.

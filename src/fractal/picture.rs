@@ -1,6 +1,6 @@
 //! Pixels, and the PNG they become. The same picture gives the same bytes, for a given version of oat.
 
-use super::{Invalid, Rgb, Scene};
+use super::{Invalid, Palette, Rgb, Scene};
 use std::collections::HashMap;
 use std::io::Write;
 
@@ -27,6 +27,8 @@ pub(super) fn header<W: Write>(
     encoder.set_compression(png::Compression::Fast);
     encoder.set_color(if colours.is_some() { png::ColorType::Indexed } else { png::ColorType::Rgb });
     if let Some(colours) = colours {
+        // Choosing a filter for each row takes as long as all the rest, and saves nothing where neighbours are alike.
+        encoder.set_filter(png::Filter::Sub);
         encoder.set_palette(colours.as_flattened().to_vec());
     }
     for (keyword, value) in text {
@@ -34,6 +36,18 @@ pub(super) fn header<W: Write>(
     }
     encoder.write_header()
 }
+
+/// For each blue the classic colour that has it, and its index in the highest byte.
+const CLASSIC: [u32; 256] = {
+    let mut table = [u32::MAX; 256];
+    let mut step = 0;
+    while step < 32 {
+        let [red, green, blue] = Palette::classic(step);
+        table[blue as usize] = u32::from_le_bytes([red, green, blue, step as u8]);
+        step += 1;
+    }
+    table
+};
 
 /// RGB pixels, top row first, three bytes each.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,12 +107,30 @@ impl Picture {
     /// A PNG, indexed if 256 colours are enough: a third of the bytes to compress. `text` becomes text chunks.
     pub fn to_png(&self, text: &[(&str, &str)]) -> Vec<u8> {
         const MEMORY: &str = "a Vec takes every write, and the header is valid";
-        let (mut png, indexed) = (Vec::new(), self.indexed());
+        let (mut png, indexed) = (Vec::new(), self.classic().or_else(|| self.indexed()));
         let colours = indexed.as_ref().map(|(colours, _)| colours.as_slice());
         let mut writer = header(&mut png, (self.width, self.height), colours, text).expect(MEMORY);
         writer.write_image_data(indexed.as_ref().map_or(&self.rgb, |(_, indices)| indices)).expect(MEMORY);
         writer.finish().expect(MEMORY);
         png
+    }
+
+    /// The colours of 2015 and an index for each pixel, if there are no others.
+    fn classic(&self) -> Option<(Vec<Rgb>, Vec<u8>)> {
+        let mut indices = vec![0; self.rgb.len() / 3];
+        for (pixels, indices) in self.rgb.chunks(3 * 4096).zip(indices.chunks_mut(4096)) {
+            // What is not as it should be, of all pixels together: a question for each would take longer.
+            let mut strange = 0;
+            for (&[red, green, blue], index) in pixels.as_chunks().0.iter().zip(indices) {
+                let entry = CLASSIC[usize::from(blue)];
+                strange |= entry ^ u32::from_le_bytes([red, green, blue, 0]);
+                *index = (entry >> 24) as u8;
+            }
+            if strange << 8 != 0 {
+                return None;
+            }
+        }
+        Some((Palette::classic_colours(), indices))
     }
 
     /// The colours in order of appearance and an index for each pixel, unless there are more than 256.

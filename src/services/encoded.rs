@@ -26,13 +26,12 @@ impl Encoded {
         let begun = Instant::now();
         let picture = draw(scene, stop)?;
         let duration = begun.elapsed().as_secs_f64();
-        let png = picture.to_png_of(scene);
-        let drawn = Drawn {
-            duration,
-            checksum: hex::encode(Sha256::digest(&png)),
-            pixel_checksum: Some(picture.checksum()),
-            size: Some(png.len() as u64),
+        let file = || {
+            let png = picture.to_png_of(scene);
+            (hex::encode(Sha256::digest(&png)), png)
         };
+        let ((checksum, png), pixel_checksum) = rayon::join(file, || picture.checksum());
+        let drawn = Drawn { duration, checksum, pixel_checksum: Some(pixel_checksum), size: Some(png.len() as u64) };
         Some(Encoded { png, drawn })
     }
 }

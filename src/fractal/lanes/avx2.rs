@@ -1,11 +1,10 @@
 //! AVX2: four orbits a register, sixteen registers.
 //!
-//! There is no compress and no expand; four lanes have only sixteen masks, so a table of permutations does instead.
+//! There is no compress; four lanes have only sixteen masks, so a table of permutations does instead.
 #![allow(unsafe_code)]
 
 use super::vector::Vector;
-use super::{Block, refill};
-use crate::fractal::Escape;
+use super::{Block, Ends, pool};
 use std::arch::x86_64::*;
 
 /// A YMM register. Who holds one is on a processor that has them: only the entries below make any.
@@ -13,32 +12,27 @@ use std::arch::x86_64::*;
 pub struct Ymm(__m256d);
 
 /// The kernel for this instruction set.
-#[target_feature(enable = "avx2")]
-pub fn escapes(block: &Block, escapes: &mut [Escape]) {
-    refill::escapes::<Ymm>(block, escapes);
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+pub fn escapes(block: &Block, ends: &mut Ends) {
+    pool::escapes::<Ymm, 3, 4>(block, ends);
 }
 
 /// The untested loop for this instruction set.
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 pub fn ceiling(iterations: u64) -> f64 {
     super::ceiling::untested::<Ymm, 4>(iterations)
 }
 
 /// For each mask the order that brings its lanes to the front, in halves of a lane as `vpermps` wants them.
-const COMPRESS: [[i32; 8]; 16] = permutations(true);
-/// For each mask the order that brings the front to its lanes.
-const EXPAND: [[i32; 8]; 16] = permutations(false);
-
-const fn permutations(compress: bool) -> [[i32; 8]; 16] {
+const COMPRESS: [[i32; 8]; 16] = {
     let mut table = [[0; 8]; 16];
     let mut bits = 0;
     while bits < 16 {
         let (mut lane, mut rank) = (0, 0);
         while lane < 4 {
             if bits >> lane & 1 == 1 {
-                let (to, from) = if compress { (rank, lane) } else { (lane, rank) };
-                table[bits][2 * to] = 2 * from as i32;
-                table[bits][2 * to + 1] = 2 * from as i32 + 1;
+                table[bits][2 * rank] = 2 * lane;
+                table[bits][2 * rank + 1] = 2 * lane + 1;
                 rank += 1;
             }
             lane += 1;
@@ -46,7 +40,7 @@ const fn permutations(compress: bool) -> [[i32; 8]; 16] {
         bits += 1;
     }
     table
-}
+};
 
 #[inline(always)]
 fn permuted(value: __m256d, order: &[i32; 8]) -> __m256d {
@@ -60,7 +54,6 @@ fn permuted(value: __m256d, order: &[i32; 8]) -> __m256d {
 impl Vector for Ymm {
     type Mask = __m256d;
     const LANES: usize = 4;
-    const GROUP: usize = 4;
 
     #[inline(always)]
     fn splat(value: f64) -> Ymm {
@@ -80,6 +73,19 @@ impl Vector for Ymm {
         let to = &mut to[..4];
         // SAFETY: as in `load`.
         unsafe { _mm256_storeu_pd(to.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn store_where(self, mask: __m256d, to: &mut [f64]) {
+        Ymm::load(to).replace(mask, self).store(to);
+    }
+
+    #[inline(always)]
+    fn store_low(self, to: &mut [u32]) {
+        let to = &mut to[..4];
+        let low = permuted(self.0, &[0, 2, 4, 6, 0, 0, 0, 0]);
+        // SAFETY: four halves, by the first line.
+        unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), _mm_castpd_si128(_mm256_castpd256_pd128(low))) }
     }
 
     #[inline(always)]
@@ -118,13 +124,26 @@ impl Vector for Ymm {
     }
 
     #[inline(always)]
-    fn count(self, mask: __m256d) -> Ymm {
-        unsafe { Ymm(_mm256_add_pd(self.0, _mm256_and_pd(mask, _mm256_set1_pd(1.0)))) }
+    fn count(self, mask: __m256d, by: u64) -> Ymm {
+        unsafe {
+            let by = _mm256_and_si256(_mm256_castpd_si256(mask), _mm256_set1_epi64x(by as i64));
+            Ymm(_mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(self.0), by)))
+        }
+    }
+
+    #[inline(always)]
+    fn is_negative(self) -> __m256d {
+        unsafe { _mm256_castsi256_pd(_mm256_cmpgt_epi64(_mm256_setzero_si256(), _mm256_castpd_si256(self.0))) }
     }
 
     #[inline(always)]
     fn and(one: __m256d, other: __m256d) -> __m256d {
         unsafe { _mm256_and_pd(one, other) }
+    }
+
+    #[inline(always)]
+    fn or(one: __m256d, other: __m256d) -> __m256d {
+        unsafe { _mm256_or_pd(one, other) }
     }
 
     #[inline(always)]
@@ -135,15 +154,5 @@ impl Vector for Ymm {
     #[inline(always)]
     fn compress(self, bits: u64) -> Ymm {
         Ymm(permuted(self.0, &COMPRESS[bits as usize & 15]))
-    }
-
-    #[inline(always)]
-    fn expand(self, bits: u64, source: Ymm) -> Ymm {
-        let spread = permuted(source.0, &EXPAND[bits as usize & 15]);
-        unsafe {
-            // Bit i of `bits`, moved to the sign of lane i, which is what a blend looks at.
-            let signs = _mm256_sllv_epi64(_mm256_set1_epi64x(bits as i64), _mm256_setr_epi64x(63, 62, 61, 60));
-            Ymm(_mm256_blendv_pd(self.0, spread, _mm256_castsi256_pd(signs)))
-        }
     }
 }

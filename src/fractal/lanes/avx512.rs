@@ -1,13 +1,12 @@
 //! AVX-512: eight orbits a register, 32 registers, and masks that cost nothing.
 //!
-//! The two instructions that make refilled lanes cheap are here alone: `vcompresspd` moves the lanes of a mask to the
-//! front, `vexpandpd` moves the front to the lanes of a mask. Both are used from register to register: with memory as
-//! the target, AMD's processors run `vcompresspd` as microcode, a hundred cycles each.
+//! The instruction that makes it cheap to move orbits together is here alone: `vcompresspd` moves the lanes of a mask to
+//! the front. It is used from register to register: with memory as the target, AMD's processors run it as microcode, a
+//! hundred cycles each.
 #![allow(unsafe_code)]
 
 use super::vector::Vector;
-use super::{Block, refill};
-use crate::fractal::Escape;
+use super::{Block, Ends, pool};
 use std::arch::x86_64::*;
 
 /// A ZMM register. Who holds one is on a processor that has them: only the entries below make any.
@@ -15,13 +14,13 @@ use std::arch::x86_64::*;
 pub struct Zmm(__m512d);
 
 /// The kernel for this instruction set.
-#[target_feature(enable = "avx512f")]
-pub fn escapes(block: &Block, escapes: &mut [Escape]) {
-    refill::escapes::<Zmm>(block, escapes);
+#[target_feature(enable = "avx512f,bmi1,bmi2,popcnt")]
+pub fn escapes(block: &Block, ends: &mut Ends) {
+    pool::escapes::<Zmm, 4, 6>(block, ends);
 }
 
 /// The untested loop for this instruction set.
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,bmi1,bmi2,popcnt")]
 pub fn ceiling(iterations: u64) -> f64 {
     super::ceiling::untested::<Zmm, 7>(iterations)
 }
@@ -29,7 +28,6 @@ pub fn ceiling(iterations: u64) -> f64 {
 impl Vector for Zmm {
     type Mask = __mmask8;
     const LANES: usize = 8;
-    const GROUP: usize = 6;
 
     #[inline(always)]
     fn splat(value: f64) -> Zmm {
@@ -49,6 +47,20 @@ impl Vector for Zmm {
         let to = &mut to[..8];
         // SAFETY: as in `load`.
         unsafe { _mm512_storeu_pd(to.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn store_where(self, mask: __mmask8, to: &mut [f64]) {
+        let to = &mut to[..8];
+        // SAFETY: as in `load`.
+        unsafe { _mm512_mask_storeu_pd(to.as_mut_ptr(), mask, self.0) }
+    }
+
+    #[inline(always)]
+    fn store_low(self, to: &mut [u32]) {
+        let to = &mut to[..8];
+        // SAFETY: eight halves, by the line above.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtepi64_epi32(_mm512_castpd_si512(self.0))) }
     }
 
     #[inline(always)]
@@ -87,13 +99,26 @@ impl Vector for Zmm {
     }
 
     #[inline(always)]
-    fn count(self, mask: __mmask8) -> Zmm {
-        unsafe { Zmm(_mm512_mask_add_pd(self.0, mask, self.0, _mm512_set1_pd(1.0))) }
+    fn count(self, mask: __mmask8, by: u64) -> Zmm {
+        unsafe {
+            let bits = _mm512_castpd_si512(self.0);
+            Zmm(_mm512_castsi512_pd(_mm512_mask_add_epi64(bits, mask, bits, _mm512_set1_epi64(by as i64))))
+        }
+    }
+
+    #[inline(always)]
+    fn is_negative(self) -> __mmask8 {
+        unsafe { _mm512_cmplt_epi64_mask(_mm512_castpd_si512(self.0), _mm512_setzero_si512()) }
     }
 
     #[inline(always)]
     fn and(one: __mmask8, other: __mmask8) -> __mmask8 {
         one & other
+    }
+
+    #[inline(always)]
+    fn or(one: __mmask8, other: __mmask8) -> __mmask8 {
+        one | other
     }
 
     #[inline(always)]
@@ -104,10 +129,5 @@ impl Vector for Zmm {
     #[inline(always)]
     fn compress(self, bits: u64) -> Zmm {
         unsafe { Zmm(_mm512_maskz_compress_pd(bits as __mmask8, self.0)) }
-    }
-
-    #[inline(always)]
-    fn expand(self, bits: u64, source: Zmm) -> Zmm {
-        unsafe { Zmm(_mm512_mask_expand_pd(self.0, bits as __mmask8, source.0)) }
     }
 }

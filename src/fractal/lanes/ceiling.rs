@@ -52,7 +52,7 @@ pub fn untested<T: Vector, const V: usize>(iterations: u64) -> f64 {
     for _ in 0..iterations.div_ceil((8 * V * T::LANES) as u64) {
         for _ in 0..8 {
             for i in 0..V {
-                (x[i], y[i]) = super::refill::step(x[i], y[i], cx[i], cy[i]);
+                (x[i], y[i]) = super::vector::step(x[i], y[i], cx[i], cy[i]);
             }
         }
     }

@@ -43,13 +43,13 @@ fn with_neon(block: &Block, places: &[usize], ends: &[Escape]) -> Vec<Complex64>
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 fn with_avx2(block: &Block, places: &[usize], ends: &[Escape]) -> Vec<Complex64> {
     batches::<super::avx2::Ymm>(block, places, ends)
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,bmi1,bmi2,popcnt")]
 fn with_avx512(block: &Block, places: &[usize], ends: &[Escape]) -> Vec<Complex64> {
     batches::<super::avx512::Zmm>(block, places, ends)
 }

@@ -1,9 +1,11 @@
 //! The two largest parts of the Mandelbrot set, by formula.
 
-/// Room between the border and the points that are taken for inside; see [`is_in_bulb`].
+use super::vector::Vector;
+
+/// Room between the border and the points that are taken for inside; see [`are_in_bulbs`].
 const MARGIN: f64 = 1e-6;
 
-/// Whether c lies so far inside one of them that the orbit of 0 under z² + c stays for ever, in binary64 too.
+/// Which c lie so far inside one of them that the orbit of 0 under z² + c stays for ever, in binary64 too.
 ///
 /// *Disc.* c has a cycle of two with multiplier λ = 4(1 + c), so |1 + c|² < 1/16 − M means |λ|² < 1 − 16·M.
 ///
@@ -16,10 +18,11 @@ const MARGIN: f64 = 1e-6;
 /// r² − δr + u ≤ 0, which has solutions as soon as δ² ≥ 4u, δ ≥ 10⁻⁷. M is ten times that.
 /// So an orbit that comes near stays near. That the orbit of 0 comes near in binary64 too is not derived but tested,
 /// along the whole border (`tests.rs`).
-#[inline]
-pub fn is_in_bulb(cx: f64, cy: f64) -> bool {
-    let yy = cy * cy;
-    let (left, right) = (cx - 0.25, cx + 1.0);
-    let q = left * left + yy;
-    q * (q + left) - 0.25 * yy < -MARGIN || right * right + yy < 0.0625 - MARGIN
+#[inline(always)]
+pub fn are_in_bulbs<V: Vector>(cx: V, cy: V) -> V::Mask {
+    let (yy, left, right) = (cy.mul(cy), cx.sub(V::splat(0.25)), cx.add(V::splat(1.0)));
+    let q = left.mul(left).add(yy);
+    let cardioid = q.mul(q.add(left)).sub(yy.mul(V::splat(0.25)));
+    let disc = right.mul(right).add(yy);
+    V::or(cardioid.at_most(V::splat(-MARGIN)), disc.at_most(V::splat(0.0625 - MARGIN)))
 }

@@ -1,6 +1,6 @@
 //! The fast kernels and the one that chooses between them.
 //!
-//! There is one algorithm (`sweep.rs`, then `refill.rs`), written over a dozen vector operations (`vector.rs`) and
+//! There is one algorithm (`sweep.rs`, then `pool.rs`), written over a dozen vector operations (`vector.rs`) and
 //! compiled once for each instruction set; the processor decides at run time. It must give what
 //! [`super::escape`] gives, for every point, to the last bit.
 
@@ -9,14 +9,15 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod ceiling;
+mod cycles;
 mod derivative;
 mod interior;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod plain;
 mod points;
+mod pool;
 mod portable;
-mod refill;
 mod replay;
 mod sweep;
 mod vector;
@@ -40,6 +41,32 @@ pub struct Block<'a> {
     pub limit: u32,
     /// Outside is |z|² > `bailout`, at least 4.
     pub bailout: f64,
+    /// Whether orbits that provably never leave are ended before the limit: the result is the same, sooner.
+    pub shortcuts: bool,
+}
+
+/// Where a kernel leaves what it finds, row by row, a place for each point.
+#[derive(Debug)]
+pub struct Ends<'a> {
+    /// [`Escape::steps`]
+    pub steps: &'a mut [u32],
+    /// [`Escape::norm`]; empty if nobody wants to know.
+    pub norms: &'a mut [f64],
+}
+
+impl Ends<'_> {
+    /// The end of the point at this place; its norm is 0 if nobody wanted to know.
+    pub fn get(&self, at: usize) -> Escape {
+        Escape { steps: self.steps[at], norm: self.norms.get(at).copied().unwrap_or_default() }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, at: usize, end: Escape) {
+        self.steps[at] = end.steps;
+        if !self.norms.is_empty() {
+            self.norms[at] = end.norm;
+        }
+    }
 }
 
 /// The ways to compute the same numbers.
@@ -47,13 +74,13 @@ pub struct Block<'a> {
 pub enum Kernel {
     /// The definition, point by point.
     Plain,
-    /// The refilling kernel, in arrays: for any processor.
+    /// The pool of orbits, in arrays: for any processor.
     Portable,
-    /// The refilling kernel with two lanes a register: for every processor of 64-bit ARM.
+    /// The pool of orbits with two lanes a register: for every processor of 64-bit ARM.
     Neon,
-    /// The refilling kernel with four lanes a register.
+    /// The pool of orbits with four lanes a register.
     Avx2,
-    /// The refilling kernel with eight lanes a register.
+    /// The pool of orbits with eight lanes a register.
     Avx512,
 }
 
@@ -79,9 +106,9 @@ impl Kernel {
             #[cfg(target_arch = "aarch64")]
             Kernel::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => is_x86_feature_detected!("avx2"),
+            Kernel::Avx2 => popcnt() && is_x86_feature_detected!("avx2"),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => is_x86_feature_detected!("avx512f"),
+            Kernel::Avx512 => popcnt() && is_x86_feature_detected!("avx512f"),
             _ => false,
         }
     }
@@ -91,6 +118,12 @@ impl Kernel {
         let available = Kernel::ALL.into_iter().rev().find(|kernel| kernel.is_available());
         available.expect("the plain kernel is available everywhere")
     }
+}
+
+/// The small instructions that came before AVX2: counting bits, and shifts without flags.
+#[cfg(target_arch = "x86_64")]
+fn popcnt() -> bool {
+    is_x86_feature_detected!("popcnt") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
 }
 
 static CHOSEN: OnceLock<Kernel> = OnceLock::new();
@@ -122,36 +155,38 @@ pub fn chosen() -> Kernel {
     *CHOSEN.get_or_init(Kernel::best)
 }
 
-/// Fills `escapes`, row by row, with the chosen kernel; it has `xs.len()` × `ys.len()` places.
-pub fn escapes(block: &Block, escapes: &mut [Escape]) {
-    escapes_with(chosen(), block, escapes);
+/// Finds the ends with the chosen kernel.
+pub fn escapes(block: &Block, ends: &mut Ends) {
+    escapes_with(chosen(), block, ends);
 }
 
-/// Fills `escapes` with this kernel.
+/// Finds the ends with this kernel.
 ///
 /// # Panics
-/// If the kernel is not available here.
-pub fn escapes_with(kernel: Kernel, block: &Block, escapes: &mut [Escape]) {
-    assert_eq!(escapes.len(), block.xs.len() * block.ys.len(), "a place for each point");
+/// If the kernel is not available here, or there are not as many places as points.
+pub fn escapes_with(kernel: Kernel, block: &Block, ends: &mut Ends) {
+    let points = block.xs.len() * block.ys.len();
+    assert_eq!(ends.steps.len(), points, "a place for each point");
+    assert!(ends.norms.is_empty() || ends.norms.len() == points, "a place for each point, or none");
     assert!(kernel.is_available(), "this processor cannot run the kernel {}", kernel.name());
-    if !refill::is_for(block) {
-        return plain::escapes(block, escapes);
+    if !pool::is_for(block) {
+        return plain::escapes(block, ends);
     }
     match kernel {
-        Kernel::Plain => plain::escapes(block, escapes),
-        Kernel::Portable => portable::escapes(block, escapes),
+        Kernel::Plain => plain::escapes(block, ends),
+        Kernel::Portable => portable::escapes(block, ends),
         // SAFETY: available, as asserted above.
         #[cfg(target_arch = "aarch64")]
         #[allow(unsafe_code)]
-        Kernel::Neon => unsafe { neon::escapes(block, escapes) },
+        Kernel::Neon => unsafe { neon::escapes(block, ends) },
         // SAFETY: available, as asserted above.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
-        Kernel::Avx2 => unsafe { avx2::escapes(block, escapes) },
+        Kernel::Avx2 => unsafe { avx2::escapes(block, ends) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
-        Kernel::Avx512 => unsafe { avx512::escapes(block, escapes) },
+        Kernel::Avx512 => unsafe { avx512::escapes(block, ends) },
         _ => unreachable!("not available on this processor"),
     }
 }

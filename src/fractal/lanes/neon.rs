@@ -1,12 +1,11 @@
 //! NEON: four orbits in two registers, of which there are 32.
 //!
-//! There is no compress and no expand, as for AVX2; `tbl` looks bytes up in a pair of registers, so a table of orders
+//! There is no compress, as for AVX2; `tbl` looks bytes up in a pair of registers, so a table of orders
 //! does instead. `scripts/aarch64` runs the tests of the kernels on an emulated processor.
 #![allow(unsafe_code)]
 
 use super::vector::Vector;
-use super::{Block, refill};
-use crate::fractal::Escape;
+use super::{Block, Ends, pool};
 use std::arch::aarch64::*;
 
 /// Two registers: lanes 0 and 1, lanes 2 and 3. Who holds them is on a processor that has them: only the entries below
@@ -16,8 +15,8 @@ pub struct Pair([float64x2_t; 2]);
 
 /// The kernel for this instruction set.
 #[target_feature(enable = "neon")]
-pub fn escapes(block: &Block, escapes: &mut [Escape]) {
-    refill::escapes::<Pair>(block, escapes);
+pub fn escapes(block: &Block, ends: &mut Ends) {
+    pool::escapes::<Pair, 3, 4>(block, ends);
 }
 
 /// The untested loop for this instruction set.
@@ -27,21 +26,16 @@ pub fn ceiling(iterations: u64) -> f64 {
 }
 
 /// For each mask the order that brings its lanes to the front, byte by byte as `tbl` wants it.
-const COMPRESS: [[u8; 32]; 16] = orders(true);
-/// For each mask the order that brings the front to its lanes.
-const EXPAND: [[u8; 32]; 16] = orders(false);
-
-const fn orders(compress: bool) -> [[u8; 32]; 16] {
+const COMPRESS: [[u8; 32]; 16] = {
     let mut table = [[0; 32]; 16];
     let mut bits = 0;
     while bits < 16 {
         let (mut lane, mut rank) = (0, 0);
         while lane < 4 {
             if bits >> lane & 1 == 1 {
-                let (to, from) = if compress { (rank, lane) } else { (lane, rank) };
                 let mut byte = 0;
                 while byte < 8 {
-                    table[bits][8 * to + byte] = (8 * from + byte) as u8;
+                    table[bits][8 * rank + byte] = (8 * lane + byte) as u8;
                     byte += 1;
                 }
                 rank += 1;
@@ -51,7 +45,7 @@ const fn orders(compress: bool) -> [[u8; 32]; 16] {
         bits += 1;
     }
     table
-}
+};
 
 /// What each lane is worth in a number of bits.
 const WORTH: [u64; 4] = [1, 2, 4, 8];
@@ -76,7 +70,6 @@ impl Vector for Pair {
     /// All bits of a lane, or none.
     type Mask = [uint64x2_t; 2];
     const LANES: usize = 4;
-    const GROUP: usize = 4;
 
     #[inline(always)]
     fn splat(value: f64) -> Pair {
@@ -98,6 +91,21 @@ impl Vector for Pair {
         unsafe {
             vst1q_f64(to.as_mut_ptr(), self.0[0]);
             vst1q_f64(to[2..].as_mut_ptr(), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn store_where(self, mask: Self::Mask, to: &mut [f64]) {
+        Pair::load(to).replace(mask, self).store(to);
+    }
+
+    #[inline(always)]
+    fn store_low(self, to: &mut [u32]) {
+        let to = &mut to[..4];
+        // SAFETY: four halves, by the line above.
+        unsafe {
+            let [low, high] = [vreinterpretq_u64_f64(self.0[0]), vreinterpretq_u64_f64(self.0[1])];
+            vst1q_u32(to.as_mut_ptr(), vcombine_u32(vmovn_u64(low), vmovn_u64(high)));
         }
     }
 
@@ -138,17 +146,28 @@ impl Vector for Pair {
     }
 
     #[inline(always)]
-    fn count(self, mask: Self::Mask) -> Pair {
+    fn count(self, mask: Self::Mask, by: u64) -> Pair {
         unsafe {
-            let one = vreinterpretq_u64_f64(vdupq_n_f64(1.0));
-            let [low, high] = Self::and(mask, [one; 2]);
-            self.add(Pair([vreinterpretq_f64_u64(low), vreinterpretq_f64_u64(high)]))
+            let [low, high] = Self::and(mask, [vdupq_n_u64(by); 2]);
+            let low = vaddq_u64(vreinterpretq_u64_f64(self.0[0]), low);
+            let high = vaddq_u64(vreinterpretq_u64_f64(self.0[1]), high);
+            Pair([vreinterpretq_f64_u64(low), vreinterpretq_f64_u64(high)])
         }
+    }
+
+    #[inline(always)]
+    fn is_negative(self) -> Self::Mask {
+        unsafe { [vcltzq_s64(vreinterpretq_s64_f64(self.0[0])), vcltzq_s64(vreinterpretq_s64_f64(self.0[1]))] }
     }
 
     #[inline(always)]
     fn and(one: Self::Mask, other: Self::Mask) -> Self::Mask {
         unsafe { [vandq_u64(one[0], other[0]), vandq_u64(one[1], other[1])] }
+    }
+
+    #[inline(always)]
+    fn or(one: Self::Mask, other: Self::Mask) -> Self::Mask {
+        unsafe { [vorrq_u64(one[0], other[0]), vorrq_u64(one[1], other[1])] }
     }
 
     #[inline(always)]
@@ -160,13 +179,5 @@ impl Vector for Pair {
     #[inline(always)]
     fn compress(self, bits: u64) -> Pair {
         permuted(self, &COMPRESS[bits as usize & 15])
-    }
-
-    #[inline(always)]
-    fn expand(self, bits: u64, source: Pair) -> Pair {
-        let [low, high] = worth();
-        // A lane is meant where the bit that it is worth is set.
-        let mask = unsafe { [vtstq_u64(vdupq_n_u64(bits), low), vtstq_u64(vdupq_n_u64(bits), high)] };
-        self.replace(mask, permuted(source, &EXPAND[bits as usize & 15]))
     }
 }

@@ -1,14 +1,14 @@
 //! The definition, point by point: what the fast kernel must equal, and where it sends the points it is not for.
 
-use super::Block;
+use super::{Block, Ends};
 use crate::fractal::{Escape, escape};
 use num_complex::Complex64;
 
-/// Fills `escapes`, row by row.
-pub fn escapes(block: &Block, escapes: &mut [Escape]) {
-    for (&y, row) in block.ys.iter().zip(escapes.chunks_exact_mut(block.xs.len())) {
-        for (&x, end) in block.xs.iter().zip(row) {
-            *end = point(block, Complex64::new(x, y));
+/// Finds the ends, row by row.
+pub fn escapes(block: &Block, ends: &mut Ends) {
+    for (row, &y) in block.ys.iter().enumerate() {
+        for (column, &x) in block.xs.iter().enumerate() {
+            ends.set(row * block.xs.len() + column, point(block, Complex64::new(x, y)));
         }
     }
 }

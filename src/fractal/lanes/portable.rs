@@ -1,8 +1,7 @@
 //! Arrays in plain Rust, for every other processor: what the compiler makes of them is its affair.
 
 use super::vector::Vector;
-use super::{Block, refill};
-use crate::fractal::Escape;
+use super::{Block, Ends, pool};
 
 /// Numbers side by side. Four fill two registers of SSE2 or NEON.
 const LANES: usize = 4;
@@ -12,8 +11,8 @@ const LANES: usize = 4;
 pub struct Array([f64; LANES]);
 
 /// The kernel for any processor.
-pub fn escapes(block: &Block, escapes: &mut [Escape]) {
-    refill::escapes::<Array>(block, escapes);
+pub fn escapes(block: &Block, ends: &mut Ends) {
+    pool::escapes::<Array, 1, 3>(block, ends);
 }
 
 /// The untested loop for any processor.
@@ -30,7 +29,6 @@ impl Vector for Array {
     /// All bits of a lane, or none: what comparisons of vectors give everywhere.
     type Mask = [u64; LANES];
     const LANES: usize = LANES;
-    const GROUP: usize = 2;
 
     #[inline(always)]
     fn splat(value: f64) -> Array {
@@ -46,6 +44,18 @@ impl Vector for Array {
     #[inline(always)]
     fn store(self, to: &mut [f64]) {
         to[..LANES].copy_from_slice(&self.0);
+    }
+
+    #[inline(always)]
+    fn store_where(self, mask: [u64; LANES], to: &mut [f64]) {
+        Array::load(to).replace(mask, self).store(to);
+    }
+
+    #[inline(always)]
+    fn store_low(self, to: &mut [u32]) {
+        for (to, value) in to[..LANES].iter_mut().zip(self.0) {
+            *to = value.to_bits() as u32;
+        }
     }
 
     #[inline(always)]
@@ -85,13 +95,24 @@ impl Vector for Array {
     }
 
     #[inline(always)]
-    fn count(self, mask: [u64; LANES]) -> Array {
-        Array(std::array::from_fn(|lane| self.0[lane] + f64::from_bits(1f64.to_bits() & mask[lane])))
+    fn count(self, mask: [u64; LANES], by: u64) -> Array {
+        let counted = |lane: usize| self.0[lane].to_bits().wrapping_add(mask[lane] & by);
+        Array(std::array::from_fn(|lane| f64::from_bits(counted(lane))))
+    }
+
+    #[inline(always)]
+    fn is_negative(self) -> [u64; LANES] {
+        std::array::from_fn(|lane| (self.0[lane].to_bits() as i64 >> 63) as u64)
     }
 
     #[inline(always)]
     fn and(one: [u64; LANES], other: [u64; LANES]) -> [u64; LANES] {
         std::array::from_fn(|lane| one[lane] & other[lane])
+    }
+
+    #[inline(always)]
+    fn or(one: [u64; LANES], other: [u64; LANES]) -> [u64; LANES] {
+        std::array::from_fn(|lane| one[lane] | other[lane])
     }
 
     #[inline(always)]
@@ -102,20 +123,11 @@ impl Vector for Array {
     #[inline(always)]
     fn compress(self, bits: u64) -> Array {
         let (mut packed, mut rank) = ([0.0; LANES], 0);
-        for lane in (0..LANES).filter(|lane| bits >> lane & 1 == 1) {
+        for lane in 0..LANES {
+            // Each lane overwrites those before it that are not wanted: no branch to guess.
             packed[rank] = self.0[lane];
-            rank += 1;
+            rank += (bits >> lane & 1) as usize;
         }
         Array(packed)
-    }
-
-    #[inline(always)]
-    fn expand(self, bits: u64, source: Array) -> Array {
-        let (mut spread, mut rank) = (self.0, 0);
-        for lane in (0..LANES).filter(|lane| bits >> lane & 1 == 1) {
-            spread[lane] = source.0[rank];
-            rank += 1;
-        }
-        Array(spread)
     }
 }

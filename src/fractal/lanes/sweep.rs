@@ -1,162 +1,177 @@
-//! The first pass: a few tested steps over whole rows, in the order of the points.
+//! The first pass: a few tested steps of all points, in their order.
 //!
-//! Most points of most pictures escape at once, and moving them into lanes would cost more than their steps. Those that
-//! do not escape here are handed on, closely packed. Every step is tested, so nothing is assumed about c or the start.
+//! Most points of most pictures escape at once, and listing them would cost more than their steps. Those that do not
+//! escape here are handed on, closely packed. Every step is tested, so nothing is assumed about c or the start.
 
-use super::points::Points;
-use super::vector::Vector;
-use super::{Block, interior, plain};
+use super::points::{Orbits, Points, tag};
+use super::vector::{Vector, first};
+use super::{Block, Ends, interior, plain, pool};
 use crate::fractal::{Escape, Formula};
 use num_complex::Complex64;
 
 /// How many steps are tested here.
 pub const STEPS: u32 = 8;
 
-/// The most points that are swept at a time.
-pub const CHUNK: usize = 32;
-
-/// Orbits that wait for a lane. Room for a chunk more than is asked for, and for a vector's idle lanes.
-pub type Pending = Points<PENDING>;
-
-/// A power of two.
-pub const PENDING: usize = 512;
+/// After so many it is asked whether any orbit is left.
+const SOON: u32 = 2;
 
 /// The place in the block where the sweep has arrived.
 pub struct Sweep<'a> {
     block: Block<'a>,
     row: usize,
     column: usize,
+    /// The last columns, if they do not fill a vector, and zeros.
+    tail: [f64; 8],
 }
 
 impl<'a> Sweep<'a> {
     /// At the first point.
-    pub fn new(block: Block<'a>) -> Sweep<'a> {
-        Sweep { block, row: 0, column: 0 }
+    pub fn new<V: Vector>(block: Block<'a>) -> Sweep<'a> {
+        let rest = &block.xs[block.xs.len() / V::LANES * V::LANES..];
+        let mut tail = [0.0; 8];
+        tail[..rest.len()].copy_from_slice(rest);
+        Sweep { block, row: 0, column: 0, tail }
     }
 
     /// Whether all points were swept.
     #[inline(always)]
     pub fn is_done(&self) -> bool {
-        self.row == self.block.ys.len()
+        self.row >= self.block.ys.len()
     }
 
-    /// Sweeps the next points of a row: writes the ends of those that end, adds the others to `pending`.
+    /// The next neighbours in a row: where they are, the place of the first, and which are points; behind the last row none.
     #[inline(always)]
-    pub fn chunk<V: Vector>(&mut self, pending: &mut Pending, ends: &mut [Escape]) {
-        let (xs, y, first) = (self.block.xs, self.block.ys[self.row], self.row * self.block.xs.len() + self.column);
-        let mut padded = [0.0; CHUNK];
-        let rest = &xs[self.column..];
-        let points = if rest.len() >= CHUNK { &rest[..CHUNK] } else { pad(rest, &mut padded) };
-        let here = rest.len().min(CHUNK);
-        self.vectors::<V>(points, y, first, here, pending, ends);
-        self.column += here;
-        if self.column == xs.len() {
+    fn next<V: Vector>(&mut self) -> (V, V, usize, u64) {
+        let (xs, left) = (self.block.xs, self.block.xs.len() - self.column);
+        let x = V::load(if left >= V::LANES { &xs[self.column..] } else { &self.tail });
+        let y = V::splat(self.block.ys.get(self.row).copied().unwrap_or(f64::INFINITY));
+        let place = self.row * xs.len() + self.column;
+        let valid = if self.is_done() { 0 } else { first(left.min(V::LANES)) };
+        self.column += V::LANES;
+        if left <= V::LANES {
             (self.row, self.column) = (self.row + 1, 0);
         }
+        (x, y, place, valid)
     }
 
+    /// Sweeps the next `G` vectors of points: writes the ends of those that end, adds the others to the pool.
     #[inline(always)]
-    fn vectors<V: Vector>(
-        &self,
-        xs: &[f64],
-        row: f64,
-        first: usize,
-        here: usize,
-        pending: &mut Pending,
-        ends: &mut [Escape],
-    ) {
-        const MOST: usize = 8;
-        let vectors = CHUNK / V::LANES;
-        let zero = V::splat(0.0);
-        let bailout = V::splat(self.block.bailout);
-        let (mut x, mut y, mut cx, mut cy) = ([zero; MOST], [zero; MOST], [zero; MOST], [zero; MOST]);
-        let (mut count, mut norm) = ([V::splat(UNITS - 1.0); MOST], [zero; MOST]);
-        for i in 0..vectors {
-            let point = (V::load(&xs[i * V::LANES..]), V::splat(row));
-            ((x[i], y[i]), (cx[i], cy[i])) = match self.block.formula {
-                Formula::Mandelbrot => ((zero, zero), point),
-                Formula::Julia { c } => (point, (V::splat(c.re), V::splat(c.im))),
-            };
+    pub fn chunk<V: Vector, const G: usize, const N: usize>(&mut self, pool: &mut Points<N>, ends: &mut Ends) {
+        let (zero, bailout) = (V::splat(0.0), V::splat(self.block.bailout));
+        let all = zero.equals(zero);
+        let (mut x, mut y, mut cx, mut cy) = ([zero; G], [zero; G], [zero; G], [zero; G]);
+        let (mut count, mut norm) = ([V::splat(f64::from_bits(u64::MAX)); G], [zero; G]);
+        let (mut place, mut left) = ([0; G], [0; G]);
+        for i in 0..G {
+            (x[i], y[i], place[i], left[i]) = self.next();
+        }
+        match self.block.formula {
+            Formula::Mandelbrot => (cx, cy, x, y) = (x, y, cx, cy),
+            Formula::Julia { c } => (cx, cy) = ([V::splat(c.re); G], [V::splat(c.im); G]),
         }
         // A norm outside stays as it is, and is itself the sign that the orbit has left: a mask would have to travel
         // from step to step through general registers. No number is inside, as it is for the definition.
         for done in 0..=STEPS {
-            let mut any = 0;
-            for i in 0..vectors {
+            for i in 0..G {
                 let inside = norm[i].not_above(bailout);
-                any |= V::bits(inside);
                 let (xx, yy) = (x[i].mul(x[i]), y[i].mul(y[i]));
                 norm[i] = norm[i].replace(inside, xx.add(yy));
-                count[i] = count[i].count(inside);
-                if done < STEPS {
-                    (x[i], y[i]) = (xx.sub(yy).add(cx[i]), x[i].add(x[i]).mul(y[i]).add(cy[i]));
+                count[i] = count[i].count(inside, 1);
+                (x[i], y[i]) = if done < STEPS {
+                    (xx.sub(yy).add(cx[i]), x[i].add(x[i]).mul(y[i]).add(cy[i]))
+                } else {
+                    (x[i], y[i])
+                };
+            }
+            if done == SOON {
+                let mut any = 0;
+                for norm in norm {
+                    any |= V::bits(norm.not_above(bailout));
+                }
+                if any == 0 {
+                    break;
                 }
             }
-            if any == 0 {
-                break;
+        }
+        for i in 0..G {
+            write(place[i], count[i], norm[i], ends);
+        }
+        let mut any = 0;
+        for i in 0..G {
+            left[i] &= V::bits(norm[i].not_above(bailout));
+            any |= left[i];
+        }
+        if any == 0 {
+            return;
+        }
+        for i in 0..G {
+            let tame = cx[i].mul(cx[i]).add(cy[i].mul(cy[i])).at_most(V::splat(pool::TAME));
+            let wild = left[i] & !V::bits(V::and(tame, norm[i].at_most(bailout)));
+            if wild != 0 {
+                left[i] ^= wild;
+                self.follow(wild, place[i], ends);
             }
         }
-        let (mut steps, mut norms) = ([0.0; CHUNK], [0.0; CHUNK]);
-        for i in 0..vectors {
-            count[i].store(&mut steps[i * V::LANES..]);
-            norm[i].store(&mut norms[i * V::LANES..]);
-        }
-        for ((end, steps), &norm) in ends[first..first + here].iter_mut().zip(&steps).zip(&norms) {
-            *end = Escape { steps: steps.to_bits() as u32, norm };
-        }
-        let tame = V::splat(super::refill::TAME);
-        for i in 0..vectors {
-            let at = i * V::LANES;
-            let mut left = V::bits(norm[i].not_above(bailout)) & lanes(here.saturating_sub(at));
-            if left == 0 {
-                continue;
+        if self.block.shortcuts && self.block.formula == Formula::Mandelbrot {
+            for i in 0..G {
+                let bulb = left[i] & V::bits(interior::are_in_bulbs(cx[i], cy[i]));
+                left[i] ^= bulb;
+                self.stay(bulb, place[i], ends);
             }
-            let safe = V::bits(V::and(cx[i].mul(cx[i]).add(cy[i].mul(cy[i])).at_most(tame), norm[i].at_most(bailout)));
-            if self.block.formula == Formula::Mandelbrot || left & !safe != 0 {
-                left = self.settle(left, safe, &xs[at..], row, &mut ends[first + at..]);
-            }
-            let (to, index) = (pending.len, V::splat((first + at) as f64).add(V::load(&COUNTING)));
-            pending.x.store(to, x[i].compress(left));
-            pending.y.store(to, y[i].compress(left));
-            pending.cx.store(to, cx[i].compress(left));
-            pending.cy.store(to, cy[i].compress(left));
-            pending.index.store(to, index.compress(left));
-            pending.len += left.count_ones() as usize;
+        }
+        for i in 0..G {
+            let tag = V::load(&COUNTING).count(all, tag(STEPS, self.block.limit, place[i]));
+            pool.add(left[i], Orbits { x: x[i], y: y[i], cx: cx[i], cy: cy[i], tag });
         }
     }
 
-    /// Ends the orbits that need no lane or may not have one, and returns the others.
+    /// Ends, point by point, the orbits of which the pool knows too little.
+    #[cold]
+    fn follow(&self, wild: u64, place: usize, ends: &mut Ends) {
+        for place in (0..8).filter(|lane| wild >> lane & 1 == 1).map(|lane| place + lane) {
+            let (row, column) = (place / self.block.xs.len(), place % self.block.xs.len());
+            let point = Complex64::new(self.block.xs[column], self.block.ys[row]);
+            ends.set(place, plain::point(&self.block, point));
+        }
+    }
+
+    /// Ends the orbits that never leave.
     #[inline(always)]
-    fn settle(&self, mut left: u64, safe: u64, xs: &[f64], row: f64, ends: &mut [Escape]) -> u64 {
-        let mut seen = left;
-        while seen != 0 {
-            let lane = seen.trailing_zeros() as usize;
-            seen &= seen - 1;
-            if safe >> lane & 1 == 0 {
-                ends[lane] = plain::point(&self.block, Complex64::new(xs[lane], row));
-                left &= !(1 << lane);
-            } else if self.block.formula == Formula::Mandelbrot && interior::is_in_bulb(xs[lane], row) {
-                ends[lane] = Escape { steps: self.block.limit, norm: 0.0 };
-                left &= !(1 << lane);
-            }
+    fn stay(&self, mut bulb: u64, place: usize, ends: &mut Ends) {
+        while bulb != 0 {
+            let lane = bulb.trailing_zeros() as usize;
+            bulb &= bulb - 1;
+            ends.set(place + lane, Escape { steps: self.block.limit, norm: 0.0 });
         }
-        left
     }
 }
 
-/// 2⁵²: from here on the last bit of a number is worth 1, and its low bits are a whole number without conversion.
-const UNITS: f64 = 4_503_599_627_370_496.0;
-
-const COUNTING: [f64; 8] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
-
+/// Writes what was found. What this writes behind the end of a row is written again, with the row.
 #[inline(always)]
-fn lanes(count: usize) -> u64 {
-    if count >= 64 { !0 } else { (1 << count) - 1 }
+fn write<V: Vector>(place: usize, count: V, norm: V, ends: &mut Ends) {
+    let room = ends.steps.len().saturating_sub(place);
+    if room >= V::LANES {
+        count.store_low(&mut ends.steps[place..]);
+        if !ends.norms.is_empty() {
+            norm.store(&mut ends.norms[place..]);
+        }
+    } else if room > 0 {
+        let (mut steps, mut norms) = ([0; 8], [0.0; 8]);
+        count.store_low(&mut steps);
+        norm.store(&mut norms);
+        for i in 0..room {
+            ends.set(place + i, Escape { steps: steps[i], norm: norms[i] });
+        }
+    }
 }
 
-/// The rest of a row, filled up with zeros.
-#[inline(always)]
-fn pad<'a>(rest: &[f64], padded: &'a mut [f64; CHUNK]) -> &'a [f64] {
-    padded[..rest.len()].copy_from_slice(rest);
-    padded
-}
+/// Whole numbers, as bits.
+const COUNTING: [f64; 8] = {
+    let mut counting = [0.0; 8];
+    let mut i = 0;
+    while i < 8 {
+        counting[i] = f64::from_bits(i as u64);
+        i += 1;
+    }
+    counting
+};

@@ -18,15 +18,19 @@ fn definition(block: &Block) -> Vec<Escape> {
 fn assert_all_kernels_equal_the_definition(block: &Block) {
     let expected = definition(block);
     for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()) {
-        let mut found = vec![Escape::default(); expected.len()];
-        escapes_with(kernel, block, &mut found);
-        let differs = found.iter().zip(&expected).position(|(found, expected)| found != expected);
+        let (mut steps, mut norms) = (vec![0; expected.len()], vec![0.0; expected.len()]);
+        escapes_with(kernel, block, &mut Ends { steps: &mut steps, norms: &mut norms });
+        let found = steps.iter().zip(&norms).map(|(&steps, &norm)| Escape { steps, norm });
+        let differs = found.zip(&expected).position(|(found, expected)| found != *expected);
         assert!(differs.is_none(), "{} differs at point {differs:?} of {block:?}", kernel.name());
+        let mut alone = vec![0; expected.len()];
+        escapes_with(kernel, block, &mut Ends { steps: &mut alone, norms: &mut [] });
+        assert!(alone == steps, "{} counts otherwise without norms", kernel.name());
     }
 }
 
 /// Windows around the set's own landmarks: the real axis, the seam of cardioid and disc, the cusp, the cardioid's border,
-/// the tip and the border of what the refilling kernel takes, and anywhere, far outside too.
+/// the tip and the border of what the pool takes, and anywhere, far outside too.
 fn center(random: &mut StdRng) -> Complex64 {
     match random.random_range(0..7) {
         3 => {
@@ -70,6 +74,7 @@ fn every_kernel_equals_the_definition() {
             ys: &ys,
             limit,
             bailout,
+            shortcuts: random.random(),
         });
     }
 }
@@ -83,7 +88,14 @@ fn every_kernel_equals_the_definition_on_the_tour() {
         let ys: Vec<f64> = (0..36).map(|row| scene.viewport().y(f64::from(row))).collect();
         for palette in [Palette::Classic, place.palette()] {
             let (formula, limit, bailout) = (scene.formula(), scene.iterations(), palette.bailout());
-            assert_all_kernels_equal_the_definition(&Block { formula, xs: &xs, ys: &ys, limit, bailout });
+            assert_all_kernels_equal_the_definition(&Block {
+                formula,
+                xs: &xs,
+                ys: &ys,
+                limit,
+                bailout,
+                shortcuts: true,
+            });
         }
     }
 }
@@ -97,7 +109,8 @@ fn points_on_the_border_of_the_bulbs_keep_their_count() {
     });
     for c in border {
         let xs: Vec<f64> = (-4..=4).map(|i| c.re + f64::from(i) * 2.5e-10).collect();
-        let block = Block { formula: Formula::Mandelbrot, xs: &xs, ys: &[c.im], limit: 3000, bailout: 4.0 };
+        let block =
+            Block { formula: Formula::Mandelbrot, xs: &xs, ys: &[c.im], limit: 3000, bailout: 4.0, shortcuts: true };
         assert_all_kernels_equal_the_definition(&block);
     }
 }
@@ -127,7 +140,14 @@ fn numbers_at_the_edge_of_the_format_are_followed_too() {
     let julias = constants.map(|(re, im)| Formula::Julia { c: Complex64::new(re, im) });
     for formula in julias.into_iter().chain([Formula::Mandelbrot]) {
         for bailout in [4.0, 65_536.0, 1e101, f64::MAX] {
-            assert_all_kernels_equal_the_definition(&Block { formula, xs: &xs, ys: &xs, limit: 500, bailout });
+            assert_all_kernels_equal_the_definition(&Block {
+                formula,
+                xs: &xs,
+                ys: &xs,
+                limit: 500,
+                bailout,
+                shortcuts: true,
+            });
         }
     }
 }
@@ -137,7 +157,8 @@ fn numbers_at_the_edge_of_the_format_are_followed_too() {
 fn every_limit_is_kept() {
     let xs: Vec<f64> = (0..200).map(|i| -2.1 + f64::from(i) * 0.013).collect();
     for limit in 1..100 {
-        let block = Block { formula: Formula::Mandelbrot, xs: &xs, ys: &[0.0, 0.3, 0.7], limit, bailout: 4.0 };
+        let block =
+            Block { formula: Formula::Mandelbrot, xs: &xs, ys: &[0.0, 0.3, 0.7], limit, bailout: 4.0, shortcuts: true };
         assert_all_kernels_equal_the_definition(&block);
     }
 }
@@ -147,9 +168,21 @@ fn every_limit_is_kept() {
 fn a_large_block_comes_back_in_order() {
     let axis = |from: f64, count: u32| (0..count).map(|i| from + f64::from(i) * 0.0083).collect::<Vec<f64>>();
     for formula in [Formula::Mandelbrot, Formula::Julia { c: Complex64::new(-0.7269, 0.1889) }] {
-        let block = Block { formula, xs: &axis(-2.0, 301), ys: &axis(-1.2, 290), limit: 700, bailout: 65_536.0 };
+        let block = Block {
+            formula,
+            xs: &axis(-2.0, 301),
+            ys: &axis(-1.2, 290),
+            limit: 700,
+            bailout: 65_536.0,
+            shortcuts: true,
+        };
         assert_all_kernels_equal_the_definition(&block);
     }
+}
+
+fn is_in_bulb(c: Complex64) -> bool {
+    use {portable::Array, vector::Vector};
+    Array::bits(interior::are_in_bulbs(Array::splat(c.re), Array::splat(c.im))) != 0
 }
 
 /// The margin of the bulbs, which `interior.rs` derives, against orbits that are followed for long.
@@ -162,7 +195,7 @@ fn what_is_taken_for_a_bulb_never_escapes() {
             [(one * 0.5 - two * 0.25, Complex64::new(0.0, 0.0)), (one * 0.25 - 1.0, Complex64::new(-1.0, 0.0))]
         {
             let shrunk = |by: f64| center + (border - center) * (1.0 - by);
-            let c = (0..40).map(|k| shrunk(1e-7 * 1.5f64.powi(k))).find(|c| interior::is_in_bulb(c.re, c.im));
+            let c = (0..40).map(|k| shrunk(1e-7 * 1.5f64.powi(k))).find(|c| is_in_bulb(*c));
             let c = c.expect("the margin leaves nothing of the bulb");
             assert_eq!(escape(Complex64::new(0.0, 0.0), c, 20_000, 4.0).steps, 20_000, "{c} leaves");
         }

@@ -13,16 +13,16 @@ pub trait Vector: Copy {
     type Mask: Copy;
     /// How many numbers, at most 8.
     const LANES: usize;
-    /// How many vectors a group of lanes has, at most 8: as many chains as hide the latency of a step, as long as
-    /// the registers hold their x and y.
-    const GROUP: usize;
-
     /// The same number in all lanes.
     fn splat(value: f64) -> Self;
     /// The first numbers of a slice.
     fn load(from: &[f64]) -> Self;
     /// Over the first numbers of a slice.
     fn store(self, to: &mut [f64]);
+    /// Over the first numbers of a slice, in the lanes of the mask.
+    fn store_where(self, mask: Self::Mask, to: &mut [f64]);
+    /// The low halves of the bits, over the first numbers of a slice.
+    fn store_low(self, to: &mut [u32]);
     /// self + other
     fn add(self, other: Self) -> Self;
     /// self − other
@@ -37,14 +37,28 @@ pub trait Vector: Copy {
     fn equals(self, other: Self) -> Self::Mask;
     /// `yes` in the lanes of the mask, self elsewhere.
     fn replace(self, mask: Self::Mask, yes: Self) -> Self;
-    /// self + 1 in the lanes of the mask, self elsewhere.
-    fn count(self, mask: Self::Mask) -> Self;
+    /// The bits of self, taken for a whole number, + `by` in the lanes of the mask; self elsewhere.
+    fn count(self, mask: Self::Mask, by: u64) -> Self;
+    /// The bits of self, taken for a whole number with a sign, are below zero.
+    fn is_negative(self) -> Self::Mask;
     /// In both.
     fn and(one: Self::Mask, other: Self::Mask) -> Self::Mask;
+    /// In one of both.
+    fn or(one: Self::Mask, other: Self::Mask) -> Self::Mask;
     /// Bit i is lane i.
     fn bits(mask: Self::Mask) -> u64;
     /// The lanes of `bits`, moved together to the front. What the others hold is open.
     fn compress(self, bits: u64) -> Self;
-    /// The opposite: the first lanes of `source` spread over the lanes of `bits`; elsewhere self stays.
-    fn expand(self, bits: u64, source: Self) -> Self;
+}
+
+/// One step: seven operations, each rounded by itself. (x + x)·y is the original's x·y + y·x: doubling never rounds.
+#[inline(always)]
+pub fn step<V: Vector>(x: V, y: V, cx: V, cy: V) -> (V, V) {
+    (x.mul(x).sub(y.mul(y)).add(cx), x.add(x).mul(y).add(cy))
+}
+
+/// The first lanes, at most `count` of them.
+#[inline(always)]
+pub fn first(count: usize) -> u64 {
+    if count >= 64 { !0 } else { (1 << count) - 1 }
 }
