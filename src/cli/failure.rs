@@ -127,7 +127,8 @@ fn bus_advice(error: &bus::Error) -> (u8, Vec<String>) {
             ]),
         ),
         Error::Missing { .. } | Error::Unroutable { .. } => (1, lines(["oat setup"])),
-        Error::Unsupported { .. } | Error::Reserved { .. } => (2, Vec::new()),
+        Error::Reserved { .. } => (2, lines(["another name:    --queue-prefix oat-"])),
+        Error::Unsupported { .. } => (2, Vec::new()),
         Error::NoDeadLetter { .. } | Error::Body { .. } | Error::File { .. } => (1, Vec::new()),
     }
 }

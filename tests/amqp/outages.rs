@@ -4,7 +4,7 @@ use super::proxy::Proxy;
 use super::support::{Server, rabbitmq_url, rabbitmqctl, wait_until_async};
 use super::{number, numbered, open, patient, plain, soon, unique};
 use futures_util::{StreamExt, stream};
-use oat::bus::{Connection, Consumer, Error, Options};
+use oat::bus::{Binding, Connection, Consumer, Error, Exchange, ExchangeKind, Options, Queue, Topology};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,6 +171,32 @@ async fn a_deleted_queue_is_declared_anew_and_consumed_again() {
     let delivery = soon("the consumer comes back to the queue", consumer.next()).await.unwrap();
     assert_eq!(number(&delivery), 7);
     delivery.ack().await.unwrap();
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exclusive_queue_is_there_again_after_a_cut() {
+    let proxy = Proxy::start("127.0.0.1", port(rabbitmq_url())).await;
+    let exchange = Exchange::new(&unique("news"), ExchangeKind::Fanout);
+    let mine = Queue::exclusive("mine").bound(Binding::new(&exchange.name, ""));
+    let topology = Topology { exchanges: vec![exchange.clone()], queues: vec![mine.clone()] };
+    let bus = open(&proxy.lead(rabbitmq_url()), topology).await;
+    let mut consumer = bus.consume(&mine.name, 1).await.unwrap();
+    let publisher = open(rabbitmq_url(), Topology::default()).await.publisher();
+    for wanted in 0..3 {
+        // In between there is no such queue, and nobody hears it.
+        let telling = async {
+            loop {
+                publisher.announce(&exchange.name, "", numbered(wanted)).await.unwrap();
+            }
+        };
+        let hearing = async { while number(&consumer.next().await.unwrap()) != wanted {} };
+        tokio::select! {
+            () = telling => {}
+            () = soon("the news", hearing) => {}
+        }
+        proxy.cut();
+    }
     bus.close().await;
 }
 

@@ -177,6 +177,49 @@ pub async fn closing_gives_back_what_is_out(bus: &Bus) {
     two.ack().await.unwrap();
 }
 
+pub async fn settling_in_any_order_settles_each_and_no_other(bus: &Bus) {
+    let queue = bus.queue("work");
+    let holder = bus.open(&[], std::slice::from_ref(&queue)).await;
+    send(&holder.publisher(), &queue.name, 0..60).await;
+    let mut consumer = holder.consume(&queue.name, 60).await.unwrap();
+    let mut out = Vec::new();
+    for _ in 0..60 {
+        out.push(next(&mut consumer).await);
+    }
+    // Taken no more: what goes back stays there.
+    consumer.cancel().await;
+    let (mut held, mut left) = (Vec::new(), Vec::new());
+    for (place, delivery) in out.into_iter().rev().enumerate() {
+        match place % 5 {
+            0 => {
+                left.push(text(&delivery));
+                drop(delivery);
+            }
+            1 => {
+                left.push(text(&delivery));
+                held.push(delivery);
+            }
+            _ => delivery.ack().await.unwrap(),
+        }
+    }
+    holder.close().await;
+    left.sort();
+    let connection = bus.open(&[], &[]).await;
+    wait_until_async("the others are back", async || {
+        connection.depth(&queue.name).await.unwrap().ready == left.len() as u64
+    })
+    .await;
+    let mut consumer = connection.consume(&queue.name, 1).await.unwrap();
+    let mut found = Vec::new();
+    while found.len() < left.len() {
+        found.push(take(&mut consumer).await);
+    }
+    found.sort();
+    assert_eq!(found, left);
+    assert_eq!(connection.depth(&queue.name).await.unwrap().ready, 0);
+    drop(held);
+}
+
 pub async fn a_delivery_is_live_until_its_connection_is_closed(bus: &Bus) {
     let queue = bus.queue("work");
     let connection = bus.open(&[], std::slice::from_ref(&queue)).await;
