@@ -30,7 +30,7 @@ pub async fn an_exclusive_queue_is_of_its_connection_alone(bus: &Bus) {
     let exchange = bus.exchange("in", ExchangeKind::Fanout);
     let mine = Queue::exclusive(&bus.name("mine")).bound(Binding::new(&exchange.name, ""));
     let owner = bus.open(std::slice::from_ref(&exchange), std::slice::from_ref(&mine)).await;
-    let other = bus.open(&[exchange.clone()], &[]).await;
+    let other = bus.open(std::slice::from_ref(&exchange), &[]).await;
     let refused = other.consume(&mine.name, 1).await.unwrap_err();
     assert!(matches!(&refused, Error::Conflict { what, .. } if what.contains(&mine.name)), "{refused:?}");
     send(&other.publisher(), &mine.name, ["by its name"]).await;
@@ -77,7 +77,7 @@ pub async fn what_waits_too_long_dies(bus: &Bus) {
     let kinds = [QueueKind::Quorum, QueueKind::Classic];
     let brief = |kind| bus.queue(&format!("{kind:?}")).kind(kind).message_ttl(Duration::from_millis(100));
     let queues = kinds.map(|kind| brief(kind).dead_letters_to("", &dead.name));
-    let connection = bus.open(&[], &[&[dead.clone()], &queues[..]].concat()).await;
+    let connection = bus.open(&[], &[std::slice::from_ref(&dead), &queues[..]].concat()).await;
     let mut consumer = connection.consume(&dead.name, 1).await.unwrap();
     for queue in &queues {
         send(&connection.publisher(), &queue.name, ["too late"]).await;

@@ -105,7 +105,7 @@ pub async fn browsing_shows_how_a_message_died(bus: &Bus) {
     assert_eq!(texts(&seen), ["dropped", "rejected"]);
     for seen in &seen {
         assert_eq!((seen.deaths.len(), &seen.deaths[0].queue, seen.deaths[0].exchange.as_str()), (1, &work.name, ""));
-        assert_eq!(seen.deaths[0].routing_keys, [work.name.clone()]);
+        assert_eq!(seen.deaths[0].routing_keys, std::slice::from_ref(&work.name));
     }
     assert!(seen[0].deaths[0].reason.contains("limit"), "{:?}", seen[0].deaths);
     assert_eq!(seen[1].deaths[0].reason, "no such formula");
@@ -135,7 +135,7 @@ pub async fn a_deleted_queue_is_gone_and_declared_no_more(bus: &Bus) {
     let queue = bus.queue("work");
     let connection = bus.open(&[], std::slice::from_ref(&queue)).await;
     send(&connection.publisher(), &queue.name, ["gone with it"]).await;
-    assert_eq!(connection.queues().await.unwrap(), [queue.name.clone()]);
+    assert_eq!(connection.queues().await.unwrap(), std::slice::from_ref(&queue.name));
     connection.delete_queue(&queue.name).await.unwrap();
     connection.delete_queue(&queue.name).await.expect("it is gone, which is what was wanted");
     assert_eq!(connection.queues().await.unwrap(), Vec::<String>::new());
