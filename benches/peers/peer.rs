@@ -1,13 +1,16 @@
 //! Two peers of `scripts/peers`: oat itself, and the program that most tutorials on rayon and num-complex end with.
 //!
-//!     cargo bench --bench peer -- oat|tutorial WIDTH HEIGHT XA XB YA YB LIMIT [CX CY]
+//!     cargo bench --bench peer -- oat|tutorial|FILE WIDTH HEIGHT XA XB YA YB LIMIT [CX CY]
 //!
-//! The counts, as 32-bit integers, go to standard output, the seconds to standard error.
+//! The counts, as 32-bit integers, go to standard output, the seconds to standard error. A FILE gets oat's whole picture
+//! with its checksums, for `scripts/original`.
 
 use num_complex::Complex64;
 use oat::fractal::lanes::{Block, Ends, escapes};
-use oat::fractal::{Formula, POINTS, Viewport};
+use oat::fractal::{Formula, POINTS, Palette, Scene, Stop, Viewport};
+use oat::services::encoded;
 use rayon::prelude::*;
+use std::fs::File;
 use std::io::Write;
 use std::time::Instant;
 
@@ -42,10 +45,18 @@ fn tutorial(formula: Formula, view: &Viewport, limit: u32) -> Vec<u32> {
     counts
 }
 
+/// From the parameters to the file.
+fn picture(file: &str, formula: Formula, view: Viewport, limit: u32) -> Vec<u32> {
+    let scene = Scene::new(formula, view, limit, Palette::Classic).expect("a scene");
+    let file = File::create(file).expect("a file that can be written");
+    encoded::write(&scene, &Stop::default(), file).expect("a disk that is not full").expect("nobody calls it off");
+    Vec::new()
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let Some((program, numbers)) = arguments.split_first().filter(|(_, numbers)| numbers.len() >= 7) else {
-        return eprintln!("oat|tutorial WIDTH HEIGHT XA XB YA YB LIMIT [CX CY]; scripts/peers knows the views");
+        return eprintln!("oat|tutorial|FILE WIDTH HEIGHT XA XB YA YB LIMIT [CX CY]; scripts/peers knows the views");
     };
     let whole = |at: usize| numbers[at].parse::<u32>().expect("a whole number");
     let real = |at: usize| numbers[at].parse::<f64>().expect("a number");
@@ -56,7 +67,11 @@ fn main() {
     let view = Viewport::new(whole(0), whole(1), [real(2), real(3), real(4), real(5)]).expect("a window");
     rayon::broadcast(|_| ()); // the threads are there when the clock starts, as they are for the others
     let begun = Instant::now();
-    let counts = if program == "oat" { oat(formula, &view, whole(6)) } else { tutorial(formula, &view, whole(6)) };
+    let counts = match program.as_str() {
+        "oat" => oat(formula, &view, whole(6)),
+        "tutorial" => tutorial(formula, &view, whole(6)),
+        file => picture(file, formula, view, whole(6)),
+    };
     eprintln!("{:.6}", begun.elapsed().as_secs_f64());
     let bytes: Vec<u8> = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
     std::io::stdout().write_all(&bytes).expect("somebody reads the counts");
