@@ -13,6 +13,7 @@ use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Confirmation};
 use std::sync::Arc;
+use tokio::task::unconstrained;
 use tokio::time::timeout;
 
 /// Publishes under way at once each on a channel of its own. More wait for their turn.
@@ -68,7 +69,9 @@ impl Publisher {
         let name = |name: &str| short(name).map_err(|why| Error::Nacked { why });
         let parcel = Arc::new(Parcel { exchange: name(exchange)?, key: name(key)?, properties, body });
         let limit = self.0.options.confirm_timeout;
-        timeout(limit, self.0.send(&parcel)).await.unwrap_or_else(|_| {
+        // Those that one task has under way keep their order: tokio's budget would stop some of them, and let them go on in
+        // the reverse.
+        timeout(limit, unconstrained(self.0.send(&parcel))).await.unwrap_or_else(|_| {
             let what = format!("the confirmation of a message to exchange {exchange:?} with key {key:?}");
             Err(Error::TimedOut { what, seconds: limit.as_secs() })
         })
