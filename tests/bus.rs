@@ -158,6 +158,7 @@ promises! {
         plain_and_quorum_queues_of_one_name_are_a_conflict;
     failures:
         what_fails_is_tried_again_a_few_times_and_kept,
+        what_kills_every_instance_ends_in_the_dead_letters,
         what_is_refused_is_kept_at_once,
         a_command_that_fails_is_answered_and_kept,
         what_no_service_understands_is_kept,

@@ -259,6 +259,26 @@ fn what_is_not_there_is_not_found() {
 }
 
 #[test]
+fn what_looks_or_listens_for_ever_ends_with_its_reader() {
+    let home = home();
+    assert!(oat(home.path(), &["setup"]).status.success());
+    for arguments in [["bus", "queues", "--watch"], ["bus", "monitor", "--json"]] {
+        let mut oat = program("oat", home.path()).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        drop(oat.stdout.take());
+        support::wait_until("it ends", || oat.try_wait().unwrap().is_some());
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_event() {
+    let home = home();
+    for name in ["nofile.json", "letters/x", ""] {
+        let publish = oat(home.path(), &["bus", "publish", name]);
+        assert_eq!(publish.status.code(), Some(5), "{}", stderr(&publish));
+    }
+}
+
+#[test]
 fn setup_may_be_repeated() {
     let home = home();
     let first = oat(home.path(), &["setup"]);

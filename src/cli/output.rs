@@ -3,7 +3,12 @@
 use crate::store::Record;
 use crate::task::{Drawn, Task};
 use chrono::{DateTime, TimeDelta, Utc};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Between two looks whether anybody reads.
+const UNREAD: Duration = Duration::from_millis(250);
 
 /// `println!` for readers who may have seen enough: `oat list | head -1` is no failure.
 macro_rules! tell {
@@ -12,6 +17,19 @@ macro_rules! tell {
     }};
 }
 pub(super) use tell;
+
+/// Returns when whoever read standard output is gone, as `head` is after its lines: for commands that end in no other way.
+pub async fn unread() {
+    let stdout = std::io::stdout();
+    loop {
+        let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+        // An error is always told, and the other end of a pipe that is closed is one.
+        if poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
+            return;
+        }
+        tokio::time::sleep(UNREAD).await;
+    }
+}
 
 /// A record as one JSON object: `"v":1`, the scene's fields flat, times in RFC 3339, durations in seconds.
 pub fn record_json(record: &Record) -> Value {

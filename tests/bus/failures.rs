@@ -2,6 +2,7 @@
 
 use crate::fixture::{Bus, next, soon};
 use crate::running::{Running, inbox, open, options, put};
+use crate::support::wait_until_async;
 use oat::bus::service::{CallError, Conversation, Failure, Incoming, Queues, ServiceOptions};
 use oat::bus::{Binding, Delivery, Message};
 use serde_json::{Value, json};
@@ -47,6 +48,41 @@ pub async fn what_fails_is_tried_again_a_few_times_and_kept(bus: &Bus) {
         dead.ack().await.unwrap();
         stock.stop().await;
         assert!(heard.try_recv().is_err(), "three tries are enough");
+    }
+}
+
+pub async fn what_kills_every_instance_ends_in_the_dead_letters(bus: &Bus) {
+    let shop = open(bus, options(bus, "shop")).await;
+    let connection = bus.open(&[], &[]).await;
+    for round in 0.. {
+        let stock = open(bus, options(bus, "stock").events(&["OrderPlaced"])).await;
+        if round == 0 {
+            shop.publish_event("OrderPlaced", &7, "seven").await.unwrap();
+        }
+        if connection.depth(&bus.name("stock.dead")).await.unwrap().ready == 1 {
+            return stock.close().await;
+        }
+        assert!(round <= 40, "it is tried for ever");
+        let (told, mut heard) = inbox();
+        let running = stock.clone();
+        let handler = move |incoming: Incoming, _| {
+            let told = told.clone();
+            async move {
+                put(told, incoming.attempt).await?;
+                std::future::pending::<Result<(), Failure>>().await
+            }
+        };
+        let instance = tokio::spawn(async move { running.run(handler, std::future::pending()).await });
+        // It has the message, or the broker has given it up.
+        let given_up = wait_until_async("it is dead", async || {
+            connection.depth(&bus.name("stock.dead")).await.unwrap().ready == 1
+        });
+        tokio::select! {
+            _ = heard.recv() => {}
+            () = given_up => {}
+        }
+        instance.abort();
+        stock.close().await;
     }
 }
 

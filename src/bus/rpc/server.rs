@@ -118,7 +118,8 @@ where
         };
         let left = incoming.request.within.map(|within| within.saturating_sub(arrived.elapsed()));
         incoming.request.within = left;
-        let id = incoming.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let id = incoming.id.clone().filter(|id| !id.is_empty());
+        let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let case = self.memory.case(&id);
         if left == Some(Duration::ZERO) || case.called_off.is_cancelled() {
             tracing::debug!(id, "a request whose caller waits no longer is not executed");
@@ -141,8 +142,17 @@ where
         match (sent, delivery) {
             (Ok(()), Some(delivery)) => settle(delivery).await,
             (Ok(()), None) => {}
-            // What is not acknowledged comes again, and is answered from memory.
-            (Err(error), _) => tracing::warn!(%error, "an answer could not be sent"),
+            // Not acknowledged, it comes again, and is answered from memory. That helps if only the way is cut: what the
+            // broker refuses it would refuse for ever.
+            (Err(error @ (BusError::Lost { .. } | BusError::TimedOut { .. } | BusError::Unreachable { .. })), _) => {
+                tracing::warn!(%error, "an answer could not be sent yet");
+            }
+            (Err(error), delivery) => {
+                tracing::warn!(%error, "an answer could not be sent");
+                if let Some(delivery) = delivery {
+                    settle(delivery).await;
+                }
+            }
         }
     }
 

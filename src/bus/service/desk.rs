@@ -143,7 +143,7 @@ impl Desk {
 /// A plain queue does not count what comes back. What it brings for the second time, because its handler may have taken the
 /// whole program with it, goes where that is counted.
 fn uncounted(source: &Source, delivery: &Delivery) -> bool {
-    source.queue.kind == QueueKind::Classic && delivery.redelivered && delivery.attempt == 1
+    source.queue.kind == QueueKind::Classic && delivery.redelivered
 }
 
 /// A settlement that fails leads to another delivery, and nothing is lost.

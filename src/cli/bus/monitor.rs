@@ -4,7 +4,7 @@ use super::Common;
 use super::words::show;
 use crate::bus::{Connection, Delivery, ExchangeKind, matches};
 use crate::cli::connect::duration;
-use crate::cli::output::tell;
+use crate::cli::output::{tell, unread};
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, Logging};
@@ -173,7 +173,12 @@ impl Listening {
             }
             Ok(())
         };
-        let hearing = async { shutdown.or(hearing).await.unwrap_or(anyhow::Ok(())) };
+        let hearing = async {
+            tokio::select! {
+                heard = shutdown.or(hearing) => heard.unwrap_or(anyhow::Ok(())),
+                () = unread() => Ok(()),
+            }
+        };
         let time = self.time.unwrap_or(Duration::MAX);
         let ended = tokio::time::timeout(time, hearing).await.ok().transpose()?;
         Ok(ExitCode::from(if ended.is_none() && self.limit.is_some() { 4 } else { 0 }))

@@ -2,7 +2,7 @@
 
 use super::{Common, interruptible};
 use crate::bus::{self, Connection, Depth, QueueKind};
-use crate::cli::output::{table, tell};
+use crate::cli::output::{table, tell, unread};
 use crate::config::Environment;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -38,7 +38,10 @@ impl Args {
     pub async fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let connection = self.common.visit(environment).await?;
         let missing = match self.watch {
-            true => interruptible(self.watch(&connection)).await?.unwrap_or(false),
+            true => tokio::select! {
+                missing = interruptible(self.watch(&connection)) => missing?.unwrap_or(false),
+                () = unread() => false,
+            },
             false => self.look(&connection).await?,
         };
         connection.close().await;

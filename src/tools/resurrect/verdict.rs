@@ -60,7 +60,8 @@ impl Verdict {
             text(CAME_FROM, death.map(|death| &death.exchange)),
             text(CAME_WITH, death.and_then(|death| death.routing_keys.first())),
         );
-        let times = deaths.iter().map(|death| death.count).sum::<u64>().max(resurrected + 1);
+        let times =
+            deaths.iter().fold(0_u64, |sum, death| sum.saturating_add(death.count)).max(resurrected.saturating_add(1));
         let fate = match death {
             _ if settings.only.as_ref().is_some_and(|only| !matches(ExchangeKind::Topic, only, &sent.1)) => {
                 Fate::NotMeant
