@@ -270,6 +270,15 @@ fn what_looks_or_listens_for_ever_ends_with_its_reader() {
 }
 
 #[test]
+fn an_exchange_that_is_not_there_is_not_found() {
+    let home = home();
+    assert!(oat(home.path(), &["setup"]).status.success());
+    let monitor = oat(home.path(), &["bus", "monitor", "--exchange", "nowhere:#"]);
+    assert_eq!(monitor.status.code(), Some(5), "{}", stderr(&monitor));
+    assert!(stderr(&monitor).contains("nowhere") && !stderr(&monitor).contains("oat setup"), "{}", stderr(&monitor));
+}
+
+#[test]
 fn a_file_that_is_not_there_is_no_event() {
     let home = home();
     for name in ["nofile.json", "letters/x", ""] {

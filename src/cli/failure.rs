@@ -136,7 +136,9 @@ fn bus_advice(error: &bus::Error) -> (u8, Vec<String>) {
 fn rpc_advice(error: &bus::rpc::Error) -> (u8, Vec<String>) {
     use bus::rpc::Error;
     match error {
-        Error::Unroutable { .. } => (UNREACHABLE, lines(["serve it:        oat rpc serve"])),
+        Error::Unroutable { .. } => {
+            (UNREACHABLE, lines(["serve it:        oat rpc serve      with the same --topic and --wire"]))
+        }
         Error::Timeout { .. } => (UNREACHABLE, lines(["wait longer:     --timeout 5m"])),
         Error::Remote { .. } | Error::Answer { .. } => (1, Vec::new()),
         Error::Bus(error) => bus_advice(error),

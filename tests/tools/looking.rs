@@ -108,7 +108,7 @@ pub async fn what_is_not_there_is_not_found(bus: &Bus) {
         let (_, told) = ends_with(5, bus, &[tool, &missing]);
         assert!(told.contains("does not exist") && told.contains("oat bus queues"), "{tool}: {told}");
     }
-    let (_, told) = ends_with(1, bus, &["monitor", "--exchange", &format!("{missing}:#")]);
+    let (_, told) = ends_with(5, bus, &["monitor", "--exchange", &format!("{missing}:#")]);
     assert!(told.contains(&format!("{missing:?}")), "{told}");
     connection.close().await;
 }
