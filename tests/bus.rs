@@ -2,6 +2,11 @@
 //! own, `on_rabbitmq` over a broker that all tests share, with names of its own. What concerns processes and not
 //! transports is in `bus/processes.rs`, what concerns the file alone in `bus/trouble.rs`.
 
+// Before the rest: it is what the promises below are made with.
+#[macro_use]
+#[path = "bus/promises.rs"]
+mod promises;
+
 mod support;
 
 #[path = "bus/bodies.rs"]
@@ -36,26 +41,6 @@ mod services;
 mod settling;
 #[path = "bus/trouble.rs"]
 mod trouble;
-
-macro_rules! promises {
-    ($($room:ident: $($promise:ident),+ $(,)?;)+) => {
-        mod on_sqlite {
-            $($(#[tokio::test(flavor = "multi_thread")]
-            async fn $promise() {
-                let bus = crate::fixture::Bus::on_sqlite();
-                crate::$room::$promise(&bus).await;
-            })+)+
-        }
-
-        mod on_rabbitmq {
-            $($(#[tokio::test(flavor = "multi_thread")]
-            async fn $promise() {
-                let bus = crate::fixture::Bus::on_rabbitmq();
-                crate::$room::$promise(&bus).await;
-            })+)+
-        }
-    };
-}
 
 promises! {
     routes:

@@ -2,6 +2,11 @@
 //! `on_rabbitmq` over the broker that all tests share. With eventail's own programs on the other end:
 //! `tools/eventail.rs`.
 
+// Before the rest: it is what the promises below are made with.
+#[macro_use]
+#[path = "bus/promises.rs"]
+mod promises;
+
 mod support;
 
 #[allow(dead_code)]
@@ -22,26 +27,6 @@ mod monitoring;
 mod sending;
 #[path = "tools/services.rs"]
 mod services;
-
-macro_rules! promises {
-    ($($room:ident: $($promise:ident),+ $(,)?;)+) => {
-        mod on_sqlite {
-            $($(#[tokio::test(flavor = "multi_thread")]
-            async fn $promise() {
-                let bus = crate::fixture::Bus::on_sqlite();
-                crate::$room::$promise(&bus).await;
-            })+)+
-        }
-
-        mod on_rabbitmq {
-            $($(#[tokio::test(flavor = "multi_thread")]
-            async fn $promise() {
-                let bus = crate::fixture::Bus::on_rabbitmq();
-                crate::$room::$promise(&bus).await;
-            })+)+
-        }
-    };
-}
 
 promises! {
     sending:

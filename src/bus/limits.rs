@@ -35,6 +35,11 @@ fn queue(queue: &Queue) -> Result<(), Error> {
     }
 }
 
+/// A span in the whole milliseconds in which AMQP, and the file, keep it.
+pub(super) fn milliseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

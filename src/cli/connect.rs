@@ -119,16 +119,18 @@ impl BusArgs {
 
     /// Opens the bus and declares everything on it. `name` is how the broker lists this program.
     pub async fn open(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
-        let url = self.url(environment)?;
-        make_room(&url)?;
-        Ok(Connection::open(&url, self.names().topology(), self.options(environment, name)).await?)
+        self.open_with(environment, name, self.names().topology()).await
     }
 
     /// Opens the bus and declares nothing on it; a file is made.
     pub async fn open_bare(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
+        self.open_with(environment, name, Topology::default()).await
+    }
+
+    async fn open_with(&self, environment: &Environment, name: &str, topology: Topology) -> anyhow::Result<Connection> {
         let url = self.url(environment)?;
         make_room(&url)?;
-        Ok(Connection::open(&url, Topology::default(), self.options(environment, name)).await?)
+        Ok(Connection::open(&url, topology, self.options(environment, name)).await?)
     }
 
     /// Opens a bus that is there already, as it is: looking must not make anything. Waits no longer than `patience`.

@@ -1,10 +1,10 @@
 //! What a declaration says on the wire: queues, and bindings to headers exchanges.
 
+use super::super::limits::milliseconds;
 use super::super::{Binding, HeaderMatch, Queue, QueueKind};
 use super::convert::{outgoing, short};
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
-use std::time::Duration;
 
 /// The properties of a queue of this kind.
 pub(super) fn options(kind: QueueKind) -> QueueDeclareOptions {
@@ -68,9 +68,4 @@ pub(super) fn of_binding(binding: &Binding) -> Result<FieldTable, String> {
 
 fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
-}
-
-/// `limits` has seen to it that it fits.
-fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,9 @@
 //! Exchanges, queues and bindings: SQL for what is declared and for what goes. Always inside a transaction of `group`.
 
+use super::super::limits::milliseconds;
 use super::super::{Binding, Error, Exchange, ExchangeKind, HeaderMatch, HeaderValue, Queue, QueueKind, Topology};
 use super::file::Failure;
-use super::moments::{millis, now};
+use super::moments::now;
 use super::rows::{decode, encode};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::fmt::Display;
@@ -83,8 +84,8 @@ fn properties(queue: &Queue) -> [(&'static str, String); 8] {
         ("x-dead-letter-exchange", text(dead.map(|dead| format!("{:?}", dead.exchange)))),
         ("x-dead-letter-routing-key", text(dead.map(|dead| format!("{:?}", dead.key)))),
         ("x-delivery-limit", text(queue.delivery_limit)),
-        ("x-expires", text(queue.expires.map(millis))),
-        ("x-message-ttl", text(queue.message_ttl.map(millis))),
+        ("x-expires", text(queue.expires.map(milliseconds))),
+        ("x-message-ttl", text(queue.message_ttl.map(milliseconds))),
         ("x-max-length", text(queue.max_length)),
         ("x-max-priority", text(queue.max_priority)),
     ]
@@ -104,8 +105,8 @@ fn insert_queue(db: &Connection, me: i64, queue: &Queue) -> Result<i64, Failure>
         key,
         queue.dead_letter_untold,
         queue.delivery_limit,
-        queue.expires.map(millis),
-        queue.message_ttl.map(millis),
+        queue.expires.map(milliseconds),
+        queue.message_ttl.map(milliseconds),
         queue.max_length,
         queue.max_priority
     ])?)

@@ -2,12 +2,13 @@
 //! waited too long is dead, a queue that nobody uses goes away. Whoever works on the file next does it, and who waits for
 //! messages wakes up for it. Always inside a transaction of `group`, but for [`next`].
 
+use super::super::limits::milliseconds;
 use super::claims::{Burial, bury, unearth};
 use super::declare;
 use super::file::Failure;
 use super::post;
 use rusqlite::{Connection, params};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The owner of what is put off: nobody sees it, and when it is due it goes to the end of its queue.
 pub(super) const LATER: i64 = -1;
@@ -18,12 +19,7 @@ const AGAIN: i64 = 10_000;
 
 /// Milliseconds since 1970, the same in all processes.
 pub(super) fn now() -> i64 {
-    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-/// A span in whole milliseconds.
-pub(super) fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+    milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// When something is to happen next. Reads only.

@@ -1,9 +1,10 @@
 //! Routes and stores: SQL for what comes in. Always inside a transaction of `group`.
 
+use super::super::limits::milliseconds;
 use super::super::{Error, Message};
 use super::declare;
 use super::file::Failure;
-use super::moments::{LATER, millis, now};
+use super::moments::{LATER, now};
 use super::rows::{COLUMNS, encode};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
@@ -50,7 +51,7 @@ impl Home {
 
     /// When a message that comes now will have waited too long.
     fn end(&self, message: &Message) -> Option<i64> {
-        let spans = [self.message_ttl, message.expiration.map(millis)];
+        let spans = [self.message_ttl, message.expiration.map(milliseconds)];
         spans.into_iter().flatten().min().map(|span| now().saturating_add(span))
     }
 
@@ -110,7 +111,7 @@ pub(super) fn requeue(db: &Connection, queue: &str, message: &Message, delay: Du
         Home::named(db, queue)?.ok_or_else(|| Error::Unroutable { exchange: String::new(), key: queue.into() })?;
     match delay.is_zero() {
         true => store(db, &home, "", queue, message),
-        false => insert(db, &home, Some(LATER), Some(now().saturating_add(millis(delay))), "", queue, message),
+        false => insert(db, &home, Some(LATER), Some(now().saturating_add(milliseconds(delay))), "", queue, message),
     }
 }
 
@@ -143,7 +144,7 @@ fn insert(
         message.app_id,
         message.timestamp.map(u64::cast_signed),
         message.priority,
-        message.expiration.map(millis),
+        message.expiration.map(milliseconds),
         message.transient,
         encode(&message.headers),
         message.body

@@ -107,11 +107,14 @@ impl Common {
 
 /// How full a queue is that has to be there.
 async fn depth_of(connection: &Connection, queue: &str) -> anyhow::Result<Depth> {
-    match connection.depth(queue).await {
-        Err(bus::Error::Missing { what }) => {
-            Err(Usage::not_found(format!("{what} does not exist")).fix("what there is:   oat bus queues").into())
-        }
-        other => Ok(other?),
+    connection.depth(queue).await.map_err(|error| absent(error, "what there is:   oat bus queues"))
+}
+
+/// What somebody named and is not there is not found; `oat setup`, the usual advice, would not make it.
+fn absent(error: bus::Error, fix: &str) -> anyhow::Error {
+    match error {
+        bus::Error::Missing { what } => Usage::not_found(format!("{what} does not exist")).fix(fix).into(),
+        error => error.into(),
     }
 }
 

@@ -1,10 +1,9 @@
 //! `oat bus monitor`, and listening as `oat bus logs` does it, too.
 
-use super::Common;
 use super::words::show;
-use crate::bus::{self, Connection, Delivery, ExchangeKind, matches};
+use super::{Common, absent};
+use crate::bus::{Connection, Delivery, ExchangeKind, matches};
 use crate::cli::connect::duration;
-use crate::cli::failure::Usage;
 use crate::cli::output::{tell, unread};
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
@@ -159,7 +158,8 @@ impl Listening {
         }
         // Before anybody is told that this can be ended.
         let shutdown = Shutdown::on_signals()?;
-        let mut consumer = listen(connection, ears).await.map_err(absent)?;
+        let consumer = listen(connection, ears).await;
+        let mut consumer = consumer.map_err(|error| absent(error, "another one:     --exchange NAME:KEY"))?;
         let places: Vec<String> = ears.iter().map(|ear| format!("{} {}", ear.exchange, ear.keys.join(" "))).collect();
         eprintln!("listening to {}; Ctrl-C ends", places.join(", "));
         let mut left = self.limit.unwrap_or(u64::MAX);
@@ -183,15 +183,5 @@ impl Listening {
         let time = self.time.unwrap_or(Duration::MAX);
         let ended = tokio::time::timeout(time, hearing).await.ok().transpose()?;
         Ok(ExitCode::from(if ended.is_none() && self.limit.is_some() { 4 } else { 0 }))
-    }
-}
-
-/// Nothing that `oat setup` could mend.
-fn absent(error: bus::Error) -> anyhow::Error {
-    match error {
-        bus::Error::Missing { what } => {
-            Usage::not_found(format!("{what} does not exist")).fix("another one:     --exchange NAME:KEY").into()
-        }
-        error => error.into(),
     }
 }

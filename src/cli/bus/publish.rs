@@ -65,10 +65,10 @@ impl Args {
     }
 
     /// A file that is not there is no event of that name.
-    fn check(&self) -> anyhow::Result<()> {
+    fn check(&self, is_file: bool) -> anyhow::Result<()> {
         let name = &self.name;
         let like_a_file = name.contains('/') || name.ends_with(".json") || name.ends_with(".cbor");
-        if name.is_empty() || (like_a_file && !Path::new(name).is_file()) {
+        if name.is_empty() || (like_a_file && !is_file) {
             let what = format!("there is no file {name:?}, and it is no name of an event");
             return Err(Usage::not_found(what).fix("an event:        oat bus publish NAME FILE").into());
         }
@@ -77,8 +77,9 @@ impl Args {
 
     /// Exchange, routing key and message of everything that is to be published.
     fn parcels(&self) -> anyhow::Result<Vec<(String, String, Message)>> {
-        self.check()?;
-        let alone = self.payload.is_empty() && (self.name == "-" || Path::new(&self.name).is_file());
+        let is_file = Path::new(&self.name).is_file();
+        self.check(is_file)?;
+        let alone = self.payload.is_empty() && (self.name == "-" || is_file);
         let bytes = if alone { Some(read(&self.name)?) } else { self.payload.bytes()? };
         let Some(letters) = bytes.as_deref().and_then(Letter::read_all) else {
             if alone {
