@@ -45,6 +45,7 @@ promises! {
         logs_are_decoded_and_chosen_by_their_level;
     looking:
         queues_are_listed,
+        a_list_without_names_says_what_it_leaves_out,
         inspecting_shows_what_waits_and_why_it_died,
         what_is_not_there_is_not_found,
         purging_asks_first_and_says_what_is_gone;

@@ -1,6 +1,6 @@
 //! One handle to a bus, whatever carries it.
 
-use super::{Consumer, Error, Publisher, Seen, Topology, amqp, limits, local};
+use super::{Consumer, Error, Publisher, QueueKind, Seen, Topology, amqp, limits, local};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub struct Depth {
     pub unacked: Option<u64>,
     /// Consumers of the queue.
     pub consumers: u64,
+    /// What kind of queue it is, where the transport can tell.
+    pub kind: Option<QueueKind>,
 }
 
 /// A bus, open. Cloning gives another handle to the same connection.

@@ -70,7 +70,7 @@ impl ListArgs {
         let records = if more { &records[..self.limit as usize] } else { &records };
         match self.json {
             true => records.iter().for_each(|record| tell!("{}", record_json(record))),
-            false if records.is_empty() => {}
+            false if records.is_empty() => eprintln!("no picture is on record that fits"),
             false => tell!("{}", as_table(records).trim_end()),
         }
         if more {

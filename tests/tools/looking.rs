@@ -1,9 +1,10 @@
 //! Looking at queues, and emptying them.
 
-use crate::door::{ends_with, json_lines};
+use crate::door::{Listener, ends_with, json_lines};
 use crate::fixture::{Bus, next, note, send};
 use crate::support::wait_until;
 use oat::bus::{Connection, HeaderValue, QueueKind};
+use oat::topology::Names;
 use serde_json::json;
 
 pub async fn queues_are_listed(bus: &Bus) {
@@ -15,14 +16,32 @@ pub async fn queues_are_listed(bus: &Bus) {
         let of = |name: &str| listed.iter().find(|queue| queue["name"] == name).unwrap()["ready"].clone();
         (of(&full), of(&empty)) == (json!(3), json!(0))
     });
-    let (listed, _) = ends_with(0, bus, &["queues", &full]);
-    assert!(listed.lines().any(|line| line.starts_with(&full) && line.contains("  3  ")), "{listed}");
-    if let Connection::Local(_) = connection {
-        let (listed, _) = ends_with(0, bus, &["queues"]);
-        assert!(listed.contains(&full) && listed.contains(&empty), "{listed}");
-    }
+    let (listed, told) = ends_with(0, bus, &["queues", &full]);
+    assert!(listed.starts_with(&full) && listed.contains("  3  ") && listed.lines().count() == 1, "{listed}");
+    assert_eq!(told, "");
     let (_, told) = ends_with(5, bus, &["queues", &bus.name("missing")]);
     assert!(told.contains("missing\" does not exist"), "{told}");
+}
+
+/// What nobody named: a file tells all, and of which kind; a broker is asked for those of oat alone, and that is said.
+pub async fn a_list_without_names_says_what_it_leaves_out(bus: &Bus) {
+    let connection = bus.open(&[], &[]).await;
+    let prefix = bus.name("");
+    let list = || ends_with(0, bus, &["queues", "--queue-prefix", &prefix]);
+    let on_a_server = matches!(connection, Connection::Amqp(_));
+    let none = if on_a_server { "no queue of oat is there" } else { "there is no queue yet" };
+    assert!(list().0.is_empty() && list().1.contains(none), "{}", list().1);
+    connection.declare(&Names::new(&prefix).topology()).await.unwrap();
+    let _monitor = Listener::start(bus, &["monitor", &prefix]);
+    let (listed, told) = list();
+    let kinds = |kind: &str| listed.lines().filter(|line| line.ends_with(&format!("  {kind}"))).count();
+    if on_a_server {
+        assert_eq!((listed.lines().count(), kinds("–")), (3, 3), "{listed}");
+        assert!(told.contains("others have to be named"), "{told}");
+    } else {
+        assert_eq!((kinds("quorum"), kinds("exclusive"), told.as_str()), (3, 1, ""), "{listed}");
+    }
+    connection.close().await;
 }
 
 pub async fn inspecting_shows_what_waits_and_why_it_died(bus: &Bus) {
@@ -46,6 +65,18 @@ pub async fn inspecting_shows_what_waits_and_why_it_died(bus: &Bus) {
     assert_eq!((&letter["headers"]["number"], &letter["text"]), (&json!(7), &json!("hello")));
     assert_eq!(std::fs::read_dir(path).unwrap().count(), 1);
     assert_eq!(connection.depth(&bus.name("dead")).await.unwrap().ready, 1);
+}
+
+/// The usual advice for a queue with other properties, to delete it, would be bad here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_of_one_connection_alone_is_told_as_such() {
+    let bus = Bus::on_rabbitmq();
+    let connection = bus.open(&[], &[bus.queue("mine").kind(QueueKind::Exclusive)]).await;
+    for tool in ["queues", "inspect", "purge"] {
+        let (_, told) = ends_with(2, &bus, &[tool, &bus.name("mine")]);
+        assert!(told.contains("belongs to one connection alone") && !told.contains("delete"), "{tool}: {told}");
+    }
+    connection.close().await;
 }
 
 /// A thousand, some of which were delivered before, in a file that others use: looked at three times, nothing has
@@ -106,7 +137,7 @@ pub async fn what_is_not_there_is_not_found(bus: &Bus) {
     let missing = bus.name("missing");
     for tool in ["inspect", "purge", "resurrect"] {
         let (_, told) = ends_with(5, bus, &[tool, &missing]);
-        assert!(told.contains("does not exist") && told.contains("oat bus queues"), "{tool}: {told}");
+        assert!(told.contains("does not exist") && told.contains("queues"), "{tool}: {told}");
     }
     let (_, told) = ends_with(5, bus, &["monitor", "--exchange", &format!("{missing}:#")]);
     assert!(told.contains(&format!("{missing:?}")), "{told}");

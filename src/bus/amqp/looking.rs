@@ -58,7 +58,8 @@ pub(super) async fn passive(plan: &Plan, session: &Session, channel: &Channel, q
     let options = QueueDeclareOptions { passive: true, ..Default::default() };
     let asked = channel.queue_declare(plan.name(queue)?, options, FieldTable::default());
     let seen = session.ask(asked).await.map_err(|failure| about(failure, plan, queue))?;
-    Ok(Depth { ready: seen.message_count().into(), unacked: None, consumers: seen.consumer_count().into() })
+    let (ready, consumers) = (seen.message_count().into(), seen.consumer_count().into());
+    Ok(Depth { ready, unacked: None, consumers, kind: None })
 }
 
 async fn channel(plan: &Plan, session: &Session, queue: &str) -> Result<Channel, Trouble> {

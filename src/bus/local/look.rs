@@ -25,13 +25,14 @@ pub(super) fn answer(db: &Connection, me: i64, question: &Question) -> Result<To
 
 /// What waits for its time is neither ready nor out.
 fn depth(db: &Connection, queue: &str) -> Result<Depth, Failure> {
-    let id = existing_queue(db, queue)?.id;
+    let known = existing_queue(db, queue)?;
     let sql = "SELECT (SELECT count(*) FROM bus_messages WHERE queue = ?1 AND owner IS NULL),
         (SELECT count(*) FROM bus_messages WHERE queue = ?1 AND owner IS NOT NULL AND owner <> ?2),
         (SELECT count(*) FROM bus_consumers WHERE queue = ?3)";
-    let depth = db.prepare_cached(sql)?.query_row((id, LATER, queue), |row| {
+    let depth = db.prepare_cached(sql)?.query_row((known.id, LATER, queue), |row| {
         let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.unsigned_abs());
-        Ok(Depth { ready: count(0)?, unacked: Some(count(1)?), consumers: count(2)? })
+        let kind = Some(known.queue.kind);
+        Ok(Depth { ready: count(0)?, unacked: Some(count(1)?), consumers: count(2)?, kind })
     });
     Ok(depth?)
 }

@@ -107,7 +107,19 @@ impl Common {
 
 /// How full a queue is that has to be there.
 async fn depth_of(connection: &Connection, queue: &str) -> anyhow::Result<Depth> {
-    connection.depth(queue).await.map_err(|error| absent(error, "what there is:   oat bus queues"))
+    let others = match connection {
+        Connection::Local(_) => "what there is:   oat bus queues",
+        Connection::Amqp(_) => "what there is:   sudo rabbitmqctl list_queues      (where the broker runs)",
+    };
+    connection.depth(queue).await.map_err(|error| match error {
+        bus::Error::Conflict { what, .. } => foreign(&what),
+        error => absent(error, others),
+    })
+}
+
+/// A broker lets nobody even look at such a queue.
+fn foreign(queue: &str) -> anyhow::Error {
+    Usage::new(format!("{queue} belongs to one connection alone: no other may look at it")).into()
 }
 
 /// What somebody named and is not there is not found; `oat setup`, the usual advice, would not make it.

@@ -1,21 +1,23 @@
 //! `oat bus queues`.
 
-use super::{Common, interruptible};
+use super::{Common, foreign, interruptible};
 use crate::bus::{self, Connection, Depth, QueueKind};
 use crate::cli::output::{table, tell, unread};
 use crate::config::Environment;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
+  oat bus queues
   oat bus queues --watch
   oat bus queues ping.events ping.commands
 
-A file shows all its queues. RabbitMQ tells nobody over AMQP which it has: there these are the ones of oat and
-those that are named; all of them: sudo rabbitmqctl list_queues";
+A file shows all its queues. RabbitMQ tells nobody over AMQP which it has:
+without names, these are the ones of oat. All of them, where the broker runs:
+sudo rabbitmqctl list_queues";
 
 /// How often to look again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -24,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// These queues, too, on RabbitMQ; in a file, these alone
+    /// Only these [default: all in a file, those of oat on RabbitMQ]
     #[arg(value_name = "QUEUE")]
     names: Vec<String>,
     /// Looks again every second, until Ctrl-C
@@ -63,64 +65,65 @@ impl Args {
     /// Prints them, and says whether one that was named is missing.
     async fn look(&self, connection: &Connection) -> anyhow::Result<bool> {
         let (mut rows, mut missing) = (Vec::new(), false);
-        for (name, named) in self.wanted(connection).await? {
+        for name in self.wanted(connection).await? {
             match connection.depth(&name).await {
                 Ok(depth) => rows.push((name, depth)),
-                Err(bus::Error::Missing { what }) if named => {
+                Err(bus::Error::Missing { .. }) if self.names.is_empty() => {}
+                Err(bus::Error::Missing { what }) => {
                     missing = true;
                     eprintln!("{what} does not exist");
                 }
-                Err(bus::Error::Missing { .. }) => {}
+                Err(bus::Error::Conflict { what, .. }) => return Err(foreign(&what)),
                 Err(error) => return Err(error.into()),
             }
         }
-        self.print(&rows);
+        match self.common.json {
+            true => rows.iter().for_each(|(name, depth)| tell!("{}", object(name, depth))),
+            false if rows.is_empty() => {}
+            false => tell!("{}", as_table(&rows).trim_end()),
+        }
+        if self.names.is_empty() && !self.watch {
+            tell_the_rest(connection, rows.is_empty());
+        }
         Ok(missing)
     }
 
-    /// Names of queues, and whether somebody asked for them.
-    async fn wanted(&self, connection: &Connection) -> anyhow::Result<Vec<(String, bool)>> {
-        let named = self.names.iter().map(|name| (name.clone(), true));
-        let known: Vec<String> = match connection {
-            Connection::Local(_) if !self.names.is_empty() => Vec::new(),
+    /// What was asked for; if nothing was, all that can be known.
+    async fn wanted(&self, connection: &Connection) -> anyhow::Result<Vec<String>> {
+        Ok(match connection {
+            _ if !self.names.is_empty() => self.names.clone(),
             Connection::Local(_) => connection.queues().await?,
             Connection::Amqp(_) => {
                 self.common.bus.names().topology().queues.into_iter().map(|queue| queue.name).collect()
             }
-        };
-        let known = known.into_iter().filter(|name| !self.names.contains(name)).map(|name| (name, false));
-        Ok(known.chain(named).collect())
+        })
     }
+}
 
-    /// What kind of queue it is, where that is known: neither transport tells.
-    fn kind(&self, name: &str) -> &'static str {
-        let ours = self.common.bus.names().topology().queues.into_iter().find(|queue| queue.name == name);
-        match ours.map(|queue| queue.kind) {
-            Some(QueueKind::Quorum) => "quorum",
-            Some(QueueKind::Classic) => "classic",
-            Some(QueueKind::Transient) => "transient",
-            Some(QueueKind::Exclusive) => "exclusive",
-            None => "–",
+/// What a list without names leaves out.
+fn tell_the_rest(connection: &Connection, empty: bool) {
+    match (connection, empty) {
+        (Connection::Local(_), false) => {}
+        (Connection::Local(_), true) => eprintln!("there is no queue yet; oat setup makes those of oat"),
+        (Connection::Amqp(_), _) => {
+            let what = if empty { "no queue of oat is there (oat setup makes them)" } else { "these are oat's" };
+            eprintln!("{what}; others have to be named: RabbitMQ does not say over AMQP which it has");
         }
     }
+}
 
-    fn print(&self, queues: &[(String, Depth)]) {
-        if self.common.json {
-            for (name, Depth { ready, unacked, consumers }) in queues {
-                tell!(
-                    "{}",
-                    json!({"v": 1, "name": name, "ready": ready, "unacked": unacked, "consumers": consumers,
-                        "kind": Some(self.kind(name)).filter(|kind| *kind != "–")})
-                );
-            }
-            return;
-        }
-        let row = |(name, depth): &(String, Depth)| {
-            let unacked = depth.unacked.map_or_else(|| "–".into(), |number| number.to_string());
-            vec![name.clone(), depth.ready.to_string(), unacked, depth.consumers.to_string(), self.kind(name).into()]
-        };
-        let rows: Vec<Vec<String>> = queues.iter().map(row).collect();
-        let header = ["QUEUE", "READY", "UNACKED", "CONSUMERS", "KIND"];
-        tell!("{}", table(&header, &rows, std::io::stdout().is_terminal()).trim_end());
-    }
+fn object(name: &str, Depth { ready, unacked, consumers, kind }: &Depth) -> Value {
+    let kind = kind.map(QueueKind::name);
+    json!({"v": 1, "name": name, "ready": ready, "unacked": unacked, "consumers": consumers, "kind": kind})
+}
+
+/// RabbitMQ says neither how many are out nor what kind of queue it is.
+fn as_table(queues: &[(String, Depth)]) -> String {
+    let row = |(name, Depth { ready, unacked, consumers, kind }): &(String, Depth)| {
+        let unacked = unacked.map_or_else(|| "–".into(), |number| number.to_string());
+        let kind = kind.map_or("–", QueueKind::name);
+        vec![name.clone(), ready.to_string(), unacked, consumers.to_string(), kind.into()]
+    };
+    let rows: Vec<Vec<String>> = queues.iter().map(row).collect();
+    table(&["QUEUE", "READY", "UNACKED", "CONSUMERS", "KIND"], &rows, std::io::stdout().is_terminal())
 }
