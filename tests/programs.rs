@@ -206,59 +206,6 @@ fn help_is_help_and_nothing_is_usage() {
 }
 
 #[test]
-fn a_wrong_flag_is_usage_and_suggests_the_right_one() {
-    let home = home();
-    let wrong = oat(home.path(), &["up", "--task", "3"]);
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(stderr(&wrong).contains("--tasks"), "{}", stderr(&wrong));
-    assert!(wrong.stdout.is_empty());
-    assert_eq!(oat(home.path(), &["list", "--state", "nonsense"]).status.code(), Some(2));
-    assert_eq!(oat(home.path(), &["draw", "--at", "atlantis", "-o", "a.png"]).status.code(), Some(2));
-    assert_eq!(oat(home.path(), &["draw", "--width", "0", "-o", "a.png"]).status.code(), Some(2));
-    let never = program("oat-producer", home.path())
-        .args(["--formula=julia", "--max-iterations=11", "--min-iterations=1"])
-        .output();
-    assert_eq!(never.unwrap().status.code(), Some(2));
-}
-
-#[test]
-fn a_server_that_is_down_is_told_with_its_cure_and_without_its_password() {
-    let home = home();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let bus = format!("amqp://ada:canary@127.0.0.1:{free}/%2f");
-    let worker = program("oat-worker", home.path()).args(["--amqp-url", &bus]).output().unwrap();
-    assert_eq!(worker.status.code(), Some(4), "{}", stderr(&worker));
-    assert!(stderr(&worker).contains("cannot reach the message bus") && stderr(&worker).contains("fix: "));
-    let databases = ["mysql", "postgres"].map(|kind| format!("{kind}://ada:canary@127.0.0.1:{free}/oat"));
-    for database in &databases {
-        let tracker = program("oat-tracker", home.path()).args(["--database-url", database]).output().unwrap();
-        assert_eq!(tracker.status.code(), Some(4), "{}", stderr(&tracker));
-        assert!(stderr(&tracker).contains("fix: ") && !stderr(&tracker).contains("canary"), "{}", stderr(&tracker));
-    }
-    assert!(!stderr(&worker).contains("canary"), "{}", stderr(&worker));
-}
-
-#[test]
-fn nonsense_in_a_url_is_a_matter_of_settings() {
-    let home = home();
-    for url in ["kafka://host", "amqp:", "nonsense", "amqp://ho st:1"] {
-        let worker = program("oat-worker", home.path()).args(["--amqp-url", url]).output().unwrap();
-        assert_eq!(worker.status.code(), Some(2), "{url}: {}", stderr(&worker));
-        let list = oat(home.path(), &["list", "--database-url", url]);
-        assert_eq!(list.status.code(), Some(2), "{url}: {}", stderr(&list));
-    }
-}
-
-#[test]
-fn what_is_not_there_is_not_found() {
-    let home = home();
-    assert_eq!(oat(home.path(), &["setup"]).status.code(), Some(0));
-    let missing = oat(home.path(), &["show", "0123abcd"]);
-    assert_eq!(missing.status.code(), Some(5), "{}", stderr(&missing));
-    assert!(stderr(&missing).contains("oat list"));
-}
-
-#[test]
 fn what_looks_or_listens_for_ever_ends_with_its_reader() {
     let home = home();
     assert!(oat(home.path(), &["setup"]).status.success());
@@ -266,24 +213,6 @@ fn what_looks_or_listens_for_ever_ends_with_its_reader() {
         let mut oat = program("oat", home.path()).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         drop(oat.stdout.take());
         support::wait_until("it ends", || oat.try_wait().unwrap().is_some());
-    }
-}
-
-#[test]
-fn an_exchange_that_is_not_there_is_not_found() {
-    let home = home();
-    assert!(oat(home.path(), &["setup"]).status.success());
-    let monitor = oat(home.path(), &["bus", "monitor", "--exchange", "nowhere:#"]);
-    assert_eq!(monitor.status.code(), Some(5), "{}", stderr(&monitor));
-    assert!(stderr(&monitor).contains("nowhere") && !stderr(&monitor).contains("oat setup"), "{}", stderr(&monitor));
-}
-
-#[test]
-fn a_file_that_is_not_there_is_no_event() {
-    let home = home();
-    for name in ["nofile.json", "letters/x", ""] {
-        let publish = oat(home.path(), &["bus", "publish", name]);
-        assert_eq!(publish.status.code(), Some(5), "{}", stderr(&publish));
     }
 }
 
@@ -311,27 +240,6 @@ fn a_daemon_in_the_background_logs_and_ends() {
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("generating 3 task(s)"), "{log}");
     assert_eq!(log.matches("generated task: ").count(), 3);
-    assert!(!pid_file.exists());
-}
-
-#[test]
-fn a_pid_file_belongs_to_one_daemon_until_it_ends() {
-    let home = home();
-    let pid_file = home.path().join("pid");
-    let start = || {
-        let mut producer = program("oat-producer", home.path());
-        producer.args(["--one-shot", "--max-tasks=1"]).arg("--pid-file").arg(&pid_file).output().unwrap()
-    };
-    std::fs::write(&pid_file, std::process::id().to_string()).unwrap();
-    let refused = start();
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains(&std::process::id().to_string()), "{}", stderr(&refused));
-    assert!(pid_file.exists());
-
-    let mut gone = Command::new("true").spawn().unwrap();
-    gone.wait().unwrap();
-    std::fs::write(&pid_file, gone.id().to_string()).unwrap();
-    assert_eq!(start().status.code(), Some(0));
     assert!(!pid_file.exists());
 }
 
@@ -368,4 +276,6 @@ fn the_same_seed_gives_the_same_tasks() {
     assert_ne!(tasks("7"), tasks("8"));
 }
 
+#[path = "programs/refusals.rs"]
+mod refusals;
 mod support;
