@@ -3,6 +3,7 @@
 //! A flag wins over the environment, the environment over what is built in. Services never look here: they are
 //! given what they need.
 
+use anyhow::Context;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -91,12 +92,23 @@ pub fn sqlite_path(url: &str) -> Option<&Path> {
     Some(Path::new(rest.strip_prefix("//").unwrap_or(rest)))
 }
 
-fn with_password(url: &str, file: &Path) -> anyhow::Result<String> {
-    use anyhow::Context;
+/// The password in `file` for every URL that has none of its own: the brokers of a cluster are separated by semicolons.
+fn with_password(urls: &str, file: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| format!("read the password from {}", file.display()))?;
-    let mut parsed = Url::parse(url).context("read the URL whose password is in a file")?;
     let password = text.lines().next().unwrap_or_default();
-    anyhow::ensure!(parsed.set_password(Some(password)).is_ok(), "the URL has no place for the password from a file");
+    let filled =
+        urls.replace(";amqp", "\namqp").lines().map(|url| fill_in(url, password)).collect::<Result<Vec<_>, _>>();
+    Ok(filled?.join(";"))
+}
+
+fn fill_in(url: &str, password: &str) -> anyhow::Result<String> {
+    let mut parsed = Url::parse(url).context("read the URL whose password is in a file")?;
+    if parsed.password().is_none() {
+        anyhow::ensure!(
+            parsed.set_password(Some(password)).is_ok(),
+            "the URL has no place for the password from a file"
+        );
+    }
     Ok(parsed.into())
 }
 
@@ -121,5 +133,16 @@ mod tests {
         std::fs::write(file.path(), "p@ss/word\n").unwrap();
         let url = Environment::default().bus_url(Some("amqp://ada@host/%2f"), Some(file.path())).unwrap();
         assert_eq!(url, "amqp://ada:p%40ss%2Fword@host/%2f");
+    }
+
+    #[test]
+    fn a_password_from_a_file_is_for_every_broker_that_has_none() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "p@ss").unwrap();
+        let urls = "amqp://ada@one/%2f;amqps://bob:a;b@two:5671/oat;amqp://ada@three/%2f";
+        let filled = "amqp://ada:p%40ss@one/%2f;amqps://bob:a%3Bb@two:5671/oat;amqp://ada:p%40ss@three/%2f";
+        assert_eq!(Environment::default().bus_url(Some(urls), Some(file.path())).unwrap(), filled);
+        let database = Environment::default().database_url(Some("mysql://eve:own@host/oat"), Some(file.path()));
+        assert_eq!(database.unwrap(), "mysql://eve:own@host/oat");
     }
 }

@@ -114,7 +114,7 @@ impl BusArgs {
 
     /// Where the bus is; it may hold a password.
     pub fn url(&self, environment: &Environment) -> anyhow::Result<String> {
-        environment.bus_url(self.amqp_url.as_deref(), self.amqp_password_file.as_deref())
+        Ok(environment.bus_url(self.amqp_url.as_deref(), self.amqp_password_file.as_deref()).map_err(settings)?)
     }
 
     /// Opens the bus and declares everything on it. `name` is how the broker lists this program.
@@ -177,7 +177,8 @@ impl AnnounceArgs {
 impl StoreArgs {
     /// Where the records are; it may hold a password.
     pub fn url(&self, environment: &Environment) -> anyhow::Result<String> {
-        environment.database_url(self.database_url.as_deref(), self.database_password_file.as_deref())
+        let (url, file) = (self.database_url.as_deref(), self.database_password_file.as_deref());
+        Ok(environment.database_url(url, file).map_err(settings)?)
     }
 
     /// Opens the records as they are.
@@ -203,6 +204,11 @@ impl StoreArgs {
         store.migrate().await?;
         Ok(store)
     }
+}
+
+/// A URL that does not come about, for want of its password, is a matter of settings.
+fn settings(error: anyhow::Error) -> Usage {
+    Usage::new(format!("{error:#}"))
 }
 
 /// The folder of a SQLite file is ours to make: nothing else in the world has to be set up first.

@@ -94,3 +94,23 @@ fn a_pid_file_belongs_to_one_daemon_until_it_ends() {
     assert_eq!(start().status.code(), Some(0));
     assert!(!pid_file.exists());
 }
+
+/// A cluster takes it, too; what is not there is a matter of settings.
+#[test]
+fn a_password_file_serves_all_brokers() {
+    let home = home();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let urls = format!("amqp://ada@127.0.0.1:{free}/%2f;amqp://ada@127.0.0.1:{free}/%2f");
+    let password = home.path().join("password");
+    let look = || {
+        let mut look = program("oat", home.path());
+        look.args(["bus", "queues", "--amqp-url", &urls, "--amqp-password-file"]).arg(&password).output().unwrap()
+    };
+    let missing = look();
+    assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
+    assert!(stderr(&missing).contains("read the password from"), "{}", stderr(&missing));
+    std::fs::write(&password, "canary").unwrap();
+    let down = look();
+    assert_eq!(down.status.code(), Some(4), "{}", stderr(&down));
+    assert!(!stderr(&down).contains("canary"), "{}", stderr(&down));
+}
