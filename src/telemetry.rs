@@ -43,13 +43,9 @@ pub struct Line {
 /// Takes lines elsewhere. It must not wait, and must not log.
 pub type Listener = Box<dyn Fn(Line) + Send + Sync>;
 
-/// Starts logging for the process. Libraries are heard from `-v` on; their warnings always.
-pub fn start(logging: &Logging) -> std::io::Result<()> {
-    start_with(logging, None)
-}
-
-/// The same, and somebody listens: to the story at least, whatever is written here.
-pub fn start_with(logging: &Logging, listener: Option<Listener>) -> std::io::Result<()> {
+/// Starts logging for the process. Libraries are heard from `-v` on; their warnings always. Whoever listens hears the story
+/// at least, whatever is written here.
+pub fn start(logging: &Logging, listener: Option<Listener>) -> std::io::Result<()> {
     let (ours, theirs) = match logging.verbosity {
         ..=-1 => (LevelFilter::WARN, LevelFilter::ERROR),
         0 => (LevelFilter::INFO, LevelFilter::ERROR),

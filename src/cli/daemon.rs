@@ -5,7 +5,7 @@ use super::log_bus::LogBus;
 use super::output::tell;
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
-use crate::telemetry::{self, Logging};
+use crate::telemetry::{self, Listener, Logging};
 use anyhow::Context;
 use clap::Args;
 use rustix::io::Errno;
@@ -57,7 +57,7 @@ impl DaemonArgs {
             rustix::process::setsid().context("leave the terminal")?;
         }
         let (log_bus, listener) = LogBus::new(self.log_bus);
-        telemetry::start_with(&self.logging(environment), listener).context("open the log file")?;
+        telemetry::start(&self.logging(environment), listener).context("open the log file")?;
         let _pid_file = self.pid_file.clone().map(PidFile::write).transpose()?;
         let status = runtime()?.block_on(async { service(Shutdown::on_signals()?, log_bus).await });
         tracing::info!("stopped");
@@ -86,6 +86,13 @@ impl DaemonArgs {
         tell!("{}", child.id());
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The log of a command that is no daemon: only trouble, on standard error. Waiting for a broker is told; whoever waits in
+/// silence believes that it hangs.
+pub fn log_trouble(environment: &Environment, listener: Option<Listener>) -> anyhow::Result<()> {
+    let logging = Logging { file: None, verbosity: -1, colour: environment.colour() };
+    telemetry::start(&logging, listener).context("start the log")
 }
 
 /// Threads for everything that waits. Drawing has rayon's threads, the bus its own.

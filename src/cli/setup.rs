@@ -1,10 +1,9 @@
 //! `oat setup`: everything that has to exist before the daemons, for those who do not let daemons make it.
 
 use super::connect::{BusArgs, StoreArgs};
-use super::daemon::runtime;
+use super::daemon::{log_trouble, runtime};
 use super::output::tell;
 use crate::config::Environment;
-use crate::telemetry::{self, Logging};
 use std::process::ExitCode;
 
 /// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
@@ -18,8 +17,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        // Waiting for a broker is told; whoever waits in silence believes that it hangs.
-        telemetry::start(&Logging { file: None, verbosity: -1, colour: environment.colour() })?;
+        log_trouble(environment, None)?;
         runtime()?.block_on(self.set_up(environment))
     }
 

@@ -5,7 +5,7 @@ mod progress;
 mod sheet;
 
 use super::connect::{AnnounceArgs, BusArgs, StoreArgs};
-use super::daemon::runtime;
+use super::daemon::{log_trouble, runtime};
 use super::failure::Usage;
 use super::log_bus::LogBus;
 use super::output::tell;
@@ -24,7 +24,6 @@ use crate::services::{Events, producer};
 use crate::shutdown::Shutdown;
 use crate::store::{self, Counts, Store};
 use crate::task::{Encoding, Task};
-use crate::telemetry::{self, Logging};
 use anyhow::Context;
 use progress::Progress;
 use rand::{RngExt, SeedableRng};
@@ -109,7 +108,7 @@ struct House {
 impl Args {
     pub fn run(mut self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let (log_bus, listener) = LogBus::new(self.log_bus);
-        telemetry::start_with(&Logging { file: None, verbosity: -1, colour: environment.colour() }, listener)?;
+        log_trouble(environment, listener)?;
         drawing_threads(self.threads)?;
         let place = self.place(environment)?;
         runtime()?.block_on(self.up(environment, place, log_bus))

@@ -12,6 +12,7 @@ mod send;
 mod words;
 
 use super::connect::{BusArgs, duration};
+use super::daemon::{log_trouble, runtime};
 use super::failure::Usage;
 use crate::bus::service::Exchanges;
 use crate::bus::{self, Connection, Depth};
@@ -64,7 +65,8 @@ enum Command {
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        let runtime = super::daemon::runtime()?;
+        log_trouble(environment, None)?;
+        let runtime = runtime()?;
         runtime.block_on(async {
             match self.command {
                 Command::Queues(args) => args.run(environment).await,

@@ -7,7 +7,6 @@ use crate::cli::connect::duration;
 use crate::cli::output::{tell, unread};
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
-use crate::telemetry::{self, Logging};
 use crate::tools::filter::Where;
 use crate::tools::letter::Letter;
 use crate::tools::listen::{Ear, existing, listen};
@@ -151,8 +150,6 @@ impl Listening {
         ears: &[Ear],
         mut hear: impl FnMut(&Delivery) -> anyhow::Result<bool>,
     ) -> anyhow::Result<ExitCode> {
-        // Only trouble: that the broker is gone, and that it is back.
-        telemetry::start(&Logging { verbosity: -1, ..Logging::default() }).context("start the log")?;
         if let Some(folder) = &self.save {
             std::fs::create_dir_all(folder).with_context(|| format!("create the folder {}", folder.display()))?;
         }

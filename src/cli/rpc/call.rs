@@ -1,13 +1,12 @@
 //! `oat rpc call`: one call, and its answer.
 
 use super::super::connect::duration;
-use super::super::daemon::runtime;
+use super::super::daemon::{log_trouble, runtime};
 use super::super::failure::Usage;
 use super::super::output::tell;
 use super::TargetArgs;
 use crate::bus::rpc::Client;
 use crate::config::Environment;
-use crate::telemetry::{self, Logging};
 use anyhow::Context;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -34,7 +33,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        telemetry::start(&Logging { file: None, verbosity: -1, colour: environment.colour() })?;
+        log_trouble(environment, None)?;
         let args = arguments(&self.method, &self.values)?;
         runtime()?.block_on(self.call(environment, args))
     }
