@@ -35,7 +35,8 @@ promises! {
         a_command_brings_its_result_and_its_status,
         two_who_ask_at_once_each_get_their_own_result,
         a_command_that_nobody_takes_is_told_at_once,
-        a_result_that_does_not_come_ends_the_waiting;
+        a_result_that_does_not_come_ends_the_waiting,
+        a_signal_ends_the_waiting_and_the_status_says_which;
     monitoring:
         monitoring_shows_what_was_asked_for_and_takes_nothing_away,
         values_are_compared_with_their_types,

@@ -1,6 +1,7 @@
 //! The front door: `oat bus …` as a process, once it has ended or while it listens.
 
 use crate::fixture::Bus;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -53,9 +54,8 @@ impl Listener {
         Listener { child, _stderr: stderr }
     }
 
-    pub fn interrupt(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// All that it printed and its status, when it has ended.

@@ -6,6 +6,7 @@ use crate::sending::service;
 use crate::support::wait_until_async;
 use oat::bus::{Connection, HeaderValue, Message, Publisher};
 use oat::topology::Names;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -117,9 +118,16 @@ pub async fn monitoring_ends_by_itself_and_with_ctrl_c(bus: &Bus) {
     assert_eq!(Listener::start(bus, &["monitor", &nobody, "--for", "300ms"]).end(), (String::new(), 0));
     let late = Listener::start(bus, &["monitor", &nobody, "--for", "300ms", "--limit", "1"]);
     assert_eq!(late.end(), (String::new(), 4), "the limit was not reached");
-    let monitor = Listener::start(bus, &["monitor", &nobody]);
-    monitor.interrupt();
-    assert_eq!(monitor.end(), (String::new(), 0));
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let interrupted = |more: &[&str]| {
+            let monitor = Listener::start(bus, &[&["monitor", &nobody], more].concat());
+            monitor.signal(signal);
+            monitor.end()
+        };
+        assert_eq!(interrupted(&[]), (String::new(), 0), "it has no other end");
+        assert_eq!(interrupted(&["--limit", "1"]), (String::new(), status));
+        assert_eq!(interrupted(&["--for", "1h"]), (String::new(), status));
+    }
     connection.close().await;
 }
 

@@ -1,10 +1,12 @@
 //! Publishing events, and asking services.
 
-use crate::door::{ends_with, json_lines, oat, text};
+use crate::door::{command, ends_with, json_lines, oat, text};
 use crate::fixture::{Bus, next};
 use oat::bus::{Binding, Connection, Exchange, ExchangeKind, HeaderValue, Message};
 use oat::task::CBOR;
+use rustix::process::{Pid, Signal};
 use serde_json::json;
+use std::process::Stdio;
 
 /// The exchanges of a service, and its queues for what begins with this test's name.
 pub async fn service(bus: &Bus) -> Connection {
@@ -129,6 +131,20 @@ pub async fn a_result_that_does_not_come_ends_the_waiting(bus: &Bus) {
     let to = late.message.reply_to.clone().unwrap();
     assert!(!connection.publisher().announce("commands", &to, Message::default()).await.unwrap());
     late.ack().await.unwrap();
+}
+
+pub async fn a_signal_ends_the_waiting_and_the_status_says_which(bus: &Bus) {
+    let connection = service(bus).await;
+    let mut commands = connection.consume(&bus.name("commands"), 1).await.unwrap();
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let asking =
+            command(bus, &["send", &bus.name("Echo"), "--timeout", "1h"]).stderr(Stdio::piped()).spawn().unwrap();
+        next(&mut commands).await.ack().await.unwrap();
+        rustix::process::kill_process(Pid::from_child(&asking), signal).unwrap();
+        let ended = asking.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(status), "{}", text(&ended.stderr));
+        assert!(text(&ended.stderr).contains("may still carry out"), "{}", text(&ended.stderr));
+    }
 }
 
 #[test]

@@ -132,14 +132,13 @@ fn absent(error: bus::Error, fix: &str) -> anyhow::Error {
     }
 }
 
-/// What `work` gives, unless somebody presses Ctrl-C.
-async fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
-    Shutdown::on_signals()?.or(work).await.transpose()
-}
-
-/// The status of a command that was interrupted before it was done.
-fn interrupted() -> ExitCode {
-    ExitCode::from(130)
+/// What `work` gives; or, if a signal comes first, the status that says which.
+async fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Result<T, ExitCode>> {
+    let shutdown = Shutdown::on_signals()?;
+    match shutdown.or(work).await {
+        Some(done) => done.map(Ok),
+        None => Ok(Err(ExitCode::from(shutdown.status()))),
+    }
 }
 
 /// Asks on a terminal; elsewhere nobody can answer, and `--yes` has to be said.

@@ -25,7 +25,8 @@ Examples:
 Patterns are those of topics: * is a word, # any number of words, words are split at dots. A value after --where is
 JSON, so 123 is not \"123\"; what is no JSON is a string.
 
-Exit status: 0, or 4 if the time was over before --limit was reached.";
+Exit status: 0, or 4 if the time was over before --limit was reached, or 130 or
+143 if a signal came before either.";
 
 /// Shows what is published, while it is published; takes nothing away from anybody.
 #[derive(Debug, clap::Args)]
@@ -173,12 +174,17 @@ impl Listening {
         };
         let hearing = async {
             tokio::select! {
-                heard = shutdown.or(hearing) => heard.unwrap_or(anyhow::Ok(())),
-                () = unread() => Ok(()),
+                heard = shutdown.or(hearing) => match heard {
+                    Some(heard) => heard.map(|()| 0),
+                    // Without an end of its own, a signal is the way to end it.
+                    None if self.limit.is_none() && self.time.is_none() => anyhow::Ok(0),
+                    None => Ok(shutdown.status()),
+                },
+                () = unread() => Ok(0),
             }
         };
-        let time = self.time.unwrap_or(Duration::MAX);
-        let ended = tokio::time::timeout(time, hearing).await.ok().transpose()?;
-        Ok(ExitCode::from(if ended.is_none() && self.limit.is_some() { 4 } else { 0 }))
+        let late = if self.limit.is_some() { 4 } else { 0 };
+        let ended = tokio::time::timeout(self.time.unwrap_or(Duration::MAX), hearing).await;
+        Ok(ExitCode::from(ended.unwrap_or(Ok(late))?))
     }
 }

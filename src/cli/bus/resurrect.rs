@@ -2,7 +2,7 @@
 
 use super::inspect::SpareArgs;
 use super::words::{harmless, messages};
-use super::{Common, confirmed, depth_of, interrupted, interruptible};
+use super::{Common, confirmed, depth_of, interruptible};
 use crate::cli::output::{age, tell};
 use crate::config::Environment;
 use crate::tools::resurrect::{Fate, Settings, Summary, Target, Verdict, rehearse, resurrect};
@@ -74,9 +74,12 @@ impl Args {
         let moving = async { Ok(resurrect(&connection, &settings, |verdict| self.print(verdict)).await?) };
         let summary = interruptible(moving).await;
         connection.close().await;
-        let Some(summary) = summary? else {
-            eprintln!("interrupted; what had not gone back by then is where it was");
-            return Ok(interrupted());
+        let summary = match summary? {
+            Ok(summary) => summary,
+            Err(status) => {
+                eprintln!("interrupted; what had not gone back by then is where it was");
+                return Ok(status);
+            }
         };
         self.sum_up(&summary, "went back");
         Ok(ExitCode::from(if summary.stayed == 0 { 0 } else { 3 }))

@@ -1,7 +1,7 @@
 //! `oat bus send`.
 
 use super::input::PayloadArgs;
-use super::{Common, interrupted, interruptible};
+use super::{Common, interruptible};
 use crate::cli::failure::Usage;
 use crate::cli::output::tell;
 use crate::config::Environment;
@@ -39,19 +39,22 @@ impl Args {
         let reply = interruptible(asking).await;
         connection.close().await;
         match reply? {
-            None => Ok(interrupted()),
-            Some(Reply::Answer(answer)) => {
+            Err(status) => {
+                eprintln!("interrupted; the service may still carry out the command");
+                Ok(status)
+            }
+            Ok(Reply::Answer(answer)) => {
                 let status = answer.text(STATUS).unwrap_or("without a status").to_owned();
                 self.print(&status, &Payload::of(&answer));
                 Ok(ExitCode::from(if status == "success" { 0 } else { 1 }))
             }
-            Some(Reply::Late) => {
+            Ok(Reply::Late) => {
                 let what = format!("{} has not answered within {:?}", self.command, self.common.timeout);
                 Err(Usage::late(what)
                     .fix("wait longer:     --timeout 1m     (it may still carry out the command)")
                     .into())
             }
-            Some(Reply::Nobody) => {
+            Ok(Reply::Nobody) => {
                 let what = format!("no service takes the command {}: it was not sent", self.command);
                 Err(Usage::not_found(what)
                     .fix("start the service, or see what is sent:  oat bus monitor --commands")
