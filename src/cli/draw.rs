@@ -25,8 +25,8 @@ pub struct Args {
     #[command(flatten)]
     scene: SceneArgs,
     /// Threads that draw [default: one for each processor]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// The file to write, or - for standard output [default: shown in a terminal; else the name of the place, or
     /// picture.png]
     #[arg(short, long, value_name = "FILE")]

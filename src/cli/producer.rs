@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long)]
     one_shot: bool,
     /// Leaves after so many tasks
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
     /// The same seed gives the same tasks [default: random, and told]
     #[arg(long, value_name = "N")]

@@ -25,7 +25,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "NAME")]
     worker: Option<String>,
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// All of them
     #[arg(long, conflicts_with = "limit")]

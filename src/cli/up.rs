@@ -70,8 +70,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 2)]
     workers: u16,
     /// Threads that draw, shared by the workers [default: one for each processor]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// Publishes the log to the exchange logs, for oat bus logs and eventail's logger.py
     #[arg(long)]
     log_bus: bool,

@@ -30,8 +30,8 @@ pub struct Args {
     #[arg(long, conflicts_with = "what")]
     all: bool,
     /// Threads that draw [default: one for each processor]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// Uuids, their beginnings, or PNG files that oat has drawn
     #[arg(value_name = "ID|FILE.png", required_unless_present = "all")]
     what: Vec<String>,

@@ -25,8 +25,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     target: Option<PathBuf>,
     /// Threads that draw [default: one for each processor]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// Tasks in hand at a time, which are all being drawn: more only takes work away from other workers
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     prefetch: u16,
@@ -34,13 +34,13 @@ pub struct Args {
     #[arg(long)]
     name: Option<String>,
     /// Refuses larger pictures
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels, value_parser = clap::value_parser!(u64).range(1..))]
     max_pixels: u64,
     /// Refuses higher iteration limits
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_iterations)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_iterations, value_parser = clap::value_parser!(u32).range(1..))]
     max_iterations: u32,
     /// Refuses a task that has come more often: it has brought down its workers
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: u32,
     /// How long a drawing may go on after a signal to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -89,7 +89,7 @@ impl Args {
 }
 
 /// The threads that draw, for the whole process.
-pub fn drawing_threads(threads: Option<usize>) -> anyhow::Result<()> {
+pub fn drawing_threads(threads: Option<u16>) -> anyhow::Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("oat-draw-{number}"));
-    pool.num_threads(threads.unwrap_or(0)).build_global().context("start the drawing threads")
+    pool.num_threads(threads.unwrap_or(0).into()).build_global().context("start the drawing threads")
 }

@@ -114,3 +114,27 @@ fn a_password_file_serves_all_brokers() {
     assert_eq!(down.status.code(), Some(4), "{}", stderr(&down));
     assert!(!stderr(&down).contains("canary"), "{}", stderr(&down));
 }
+
+/// Nothing would come of it, or all that there is: both are better said.
+#[test]
+fn a_count_of_none_is_refused() {
+    let home = home();
+    let commands: [&[&str]; 11] = [
+        &["list", "--limit=0"],
+        &["draw", "--threads=0"],
+        &["bus", "monitor", "--limit=0"],
+        &["bus", "logs", "--limit=0"],
+        &["bus", "inspect", "dead", "--limit=0"],
+        &["bus", "resurrect", "dead", "--limit=0"],
+        &["bus", "resurrect", "dead", "--max-deaths=0"],
+        &["producer", "--count=0"],
+        &["worker", "--prefetch=0"],
+        &["worker", "--max-attempts=0"],
+        &["worker", "--max-pixels=0"],
+    ];
+    for arguments in commands {
+        let refused = oat(home.path(), arguments);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&refused).contains("0 is not in 1.."), "{arguments:?}: {}", stderr(&refused));
+    }
+}

@@ -30,8 +30,8 @@ pub struct Args {
     /// The queue
     queue: String,
     /// How many messages, from the front
-    #[arg(long, visible_alias = "count", value_name = "N", default_value_t = 10)]
-    limit: usize,
+    #[arg(long, visible_alias = "count", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
     /// Writes each into a file of this folder, for oat bus publish
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
@@ -65,7 +65,7 @@ impl Args {
         let depth = depth_of(&connection, &self.queue).await?;
         let names = self.common.bus.names();
         let spare = self.spare.limit(&self.queue, &names);
-        let seen = connection.browse(&self.queue, self.limit, Some(spare)).await?;
+        let seen = connection.browse(&self.queue, self.limit as usize, Some(spare)).await?;
         let on_a_server = matches!(connection, Connection::Amqp(_));
         connection.close().await;
         let known = (names, self.common.exchanges());

@@ -129,7 +129,7 @@ fn direct(name: &str, patterns: &[String]) -> Ear {
 #[command(next_help_heading = "How")]
 pub struct Listening {
     /// Ends after so many messages
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Ends after this time: 30s, 5m
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]

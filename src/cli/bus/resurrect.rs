@@ -29,10 +29,10 @@ pub struct Args {
     #[arg(long, value_name = "PATTERN")]
     only: Option<String>,
     /// At most so many
-    #[arg(long, visible_alias = "count", value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, visible_alias = "count", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
     /// What has died more often than this stays dead
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     max_deaths: u64,
     /// To the exchange it was sent to, and so to every queue bound there, not only to the one in which it died
     #[arg(long)]
@@ -95,7 +95,7 @@ impl Args {
         Settings {
             queue: queue.clone(),
             only: only.clone(),
-            limit: *limit,
+            limit: limit.map(|limit| limit as usize),
             max_deaths: *max_deaths,
             target,
             exchanges: self.common.exchanges(),
