@@ -24,7 +24,8 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Each kernel on one core, beside the machine's ceiling; then whole pictures with PNG and checksums.
+    /// Each kernel on one core, beside the machine's ceiling; then pictures.
+    #[command(after_help = "Examples:\n  oat bench kernel\n  oat bench kernel --json seed plain")]
     Kernel {
         /// One JSON object a line
         #[arg(long)]

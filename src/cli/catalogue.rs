@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 /// Lists the places of the tour.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  oat scenes\n  oat draw --at seahorse-valley")]
 pub struct ScenesArgs {
     /// Names only
     #[arg(long)]
@@ -16,6 +17,7 @@ pub struct ScenesArgs {
 
 /// Lists the palettes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  oat palettes\n  oat draw --at dragon --palette gold")]
 pub struct PalettesArgs {
     /// Names only
     #[arg(long)]

@@ -18,15 +18,16 @@ use std::time::Duration;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Where")]
 pub struct BusArgs {
-    /// The message bus: amqp://user@host/%2f, amqps://… or sqlite:PATH [env: OAT_AMQP_URL]
-    /// [default: the embedded one, sqlite:~/.local/share/oat/oat.db]
-    #[arg(long, value_name = "URL")]
+    /// The bus: amqp://user@host/%2f, amqps://… or sqlite:PATH
+    /// [env: OAT_AMQP_URL] [default: sqlite:~/.local/share/oat/oat.db]
+    #[arg(long, value_name = "URL", verbatim_doc_comment)]
     pub amqp_url: Option<String>,
-    /// Takes the password of --amqp-url from this file [env: OAT_AMQP_PASSWORD_FILE]
-    #[arg(long, value_name = "FILE")]
+    /// Holds the password of --amqp-url, if the URL has none
+    /// [env: OAT_AMQP_PASSWORD_FILE]
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub amqp_password_file: Option<PathBuf>,
-    /// Begins the names of all exchanges and queues, so that several systems can share a broker
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// Begins the names of exchanges and queues: several systems, one broker
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub queue_prefix: String,
     /// Offered to the broker; the lower of both wins
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
@@ -36,23 +37,23 @@ pub struct BusArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Where")]
 pub struct StoreArgs {
-    /// The records: mysql://…, postgres://… or sqlite:PATH [env: OAT_DATABASE_URL]
-    /// [default: sqlite:~/.local/share/oat/oat.db]
-    #[arg(long, value_name = "URL")]
+    /// The records: mysql://…, postgres://… or sqlite:PATH
+    /// [env: OAT_DATABASE_URL] [default: sqlite:~/.local/share/oat/oat.db]
+    #[arg(long, value_name = "URL", verbatim_doc_comment)]
     pub database_url: Option<String>,
-    /// Takes the password of --database-url from this file [env: OAT_DATABASE_PASSWORD_FILE]
-    #[arg(long, value_name = "FILE")]
+    /// Holds the password of --database-url, if the URL has none
+    /// [env: OAT_DATABASE_PASSWORD_FILE]
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub database_password_file: Option<PathBuf>,
 }
 
 /// When the sweeper takes an interest in a task. The producer writes it into the record, the tracker acts on it.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "How")]
 pub struct PatienceArgs {
-    /// A stored task that was not published for so long has lost its producer
+    /// After so long, a stored task that was not published has lost its producer
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     unpublished_after: f64,
-    /// A published task that nobody reports of for so long, while the queue is empty, is lost
+    /// After so long, a published task is lost, if the queue is empty
     #[arg(long, value_name = "SECONDS", default_value_t = 600.0, value_parser = seconds)]
     lost_after: f64,
 }
@@ -157,9 +158,8 @@ impl BusArgs {
 
 /// Whether events tell what becomes of tasks.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "How")]
 pub struct AnnounceArgs {
-    /// Publishes no events (TaskCreated, TaskDrawn, TaskFailed) to the exchange events
+    /// Publishes no events: TaskCreated, TaskDrawn, TaskFailed
     #[arg(long)]
     no_announce: bool,
 }

@@ -15,15 +15,15 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "How")]
+#[command(next_help_heading = "Daemon")]
 pub struct DaemonArgs {
     /// Appends the log to this file instead of standard error
     #[arg(long, value_name = "FILE")]
     log_file: Option<PathBuf>,
-    /// Goes to the background; needs --log-file. Under systemd, do not
+    /// Goes to the background, not under systemd; needs --log-file
     #[arg(long, requires = "log_file")]
     daemonize: bool,
-    /// Writes the number of the process to this file, and removes it at the end
+    /// Holds the number of the process until its end
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
     /// More log lines; twice for everything
@@ -32,7 +32,7 @@ pub struct DaemonArgs {
     /// Only warnings and errors
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
-    /// Publishes the log to the exchange logs as well, for oat bus logs and eventail's logger.py
+    /// Publishes the log as well, for oat bus logs
     #[arg(long)]
     log_bus: bool,
     /// Marks the process that `--daemonize` has started

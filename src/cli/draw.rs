@@ -22,15 +22,15 @@ use tokio::runtime::Runtime;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(flatten)]
-    scene: SceneArgs,
     /// Threads that draw [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// The file to write, or - for standard output [default: shown in a terminal; else the name of the place, or
-    /// picture.png]
-    #[arg(short, long, value_name = "FILE")]
+    /// The PNG to write, - for standard output
+    /// [default: shown in a terminal; else named like the place]
+    #[arg(short, long, value_name = "FILE", verbatim_doc_comment)]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    scene: SceneArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -39,19 +39,20 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  oat up                                    the whole pipeline, here, without any server
-  oat draw --at seahorse-valley             one picture, without a pipeline
-  oat list                                  what has been drawn
-  oat verify --all                          draw it all again, and compare
+  oat up                                the whole pipeline, without any server
+  oat draw --at seahorse-valley         one picture, without a pipeline
+  oat list                              what has been drawn
+  oat verify --all                      draw it all again, and compare
 
 The daemons are programs of their own: oat-producer, oat-worker, oat-tracker.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 partly done,
-4 a server cannot be reached, 5 not found, 6 verification failed, 130 and 143 interrupted.";
+4 a server cannot be reached, 5 not found, 6 verification failed,
+130 and 143 interrupted.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything in one process, with nothing to install or configure: draws the tour.
+    /// The whole pipeline in one process, without servers: draws the tour.
     #[command(alias = "demo")]
     Up(up::Args),
     /// Draws one picture, without a pipeline.
@@ -72,7 +73,7 @@ enum Command {
     Bus(bus::Args),
     /// Serves and calls methods over the bus, and probes heartbeats.
     Rpc(rpc::Args),
-    /// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
+    /// Declares exchanges and queues, makes tables; harmless to repeat.
     Setup(setup::Args),
     /// Invents tasks (the daemon oat-producer).
     #[command(hide = true)]

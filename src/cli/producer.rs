@@ -15,13 +15,8 @@ use tracing::{info, warn};
 
 /// Invents tasks with random parameters, stores a record of each, and pushes them onto the bus.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(flatten)]
-    bus: BusArgs,
-    #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    daemon: DaemonArgs,
     /// Leaves after one batch
     #[arg(long)]
     one_shot: bool,
@@ -35,7 +30,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     formula: FormulaArg,
     /// How messages are written
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     encoding: EncodingArg,
     #[command(flatten)]
     announce: AnnounceArgs,
@@ -43,7 +38,19 @@ pub struct Args {
     patience: PatienceArgs,
     #[command(flatten)]
     ranges: Ranges,
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    daemon: DaemonArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  oat-producer                          for ever, on the file of oat up
+  oat-producer --one-shot
+  oat-producer --count 100 --seed 7 --max-pause 0 --min-pause 0";
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum FormulaArg {
@@ -72,25 +79,25 @@ struct Ranges {
     /// Left bound of the window
     #[arg(long, value_name = "X", default_value_t = -1.0)]
     min_xa: f64,
-    /// Left bound of the window, at the other end of its range
+    /// Left bound of the window
     #[arg(long, value_name = "X", default_value_t = -4.0)]
     max_xa: f64,
     /// Right bound of the window
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     min_xb: f64,
-    /// Right bound of the window, at the other end of its range
+    /// Right bound of the window
     #[arg(long, value_name = "X", default_value_t = 4.0)]
     max_xb: f64,
     /// Bound of the first row
     #[arg(long, value_name = "Y", default_value_t = -0.5)]
     min_ya: f64,
-    /// Bound of the first row, at the other end of its range
+    /// Bound of the first row
     #[arg(long, value_name = "Y", default_value_t = -3.0)]
     max_ya: f64,
     /// Bound of the last row
     #[arg(long, value_name = "Y", default_value_t = 0.5)]
     min_yb: f64,
-    /// Bound of the last row, at the other end of its range
+    /// Bound of the last row
     #[arg(long, value_name = "Y", default_value_t = 3.0)]
     max_yb: f64,
     /// Iteration limit

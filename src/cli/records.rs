@@ -13,11 +13,16 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
+const LIST_EXAMPLES: &str = "\
+Examples:
+  oat list
+  oat list --state failed --all
+  oat list --json --limit 1";
+
 /// Lists pictures and their state, newest first.
 #[derive(Debug, clap::Args)]
+#[command(after_help = LIST_EXAMPLES)]
 pub struct ListArgs {
-    #[command(flatten)]
-    store: StoreArgs,
     /// Only those in this state
     #[arg(long, value_enum)]
     state: Option<StateArg>,
@@ -33,6 +38,8 @@ pub struct ListArgs {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -105,17 +112,23 @@ fn as_table(records: &[Record]) -> String {
     table(&header, &rows, std::io::stdout().is_terminal())
 }
 
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  oat show 5f2c81d0
+  oat show dragon.png            without records: the file says how to draw it";
+
 /// Shows everything that is known of one picture.
 #[derive(Debug, clap::Args)]
+#[command(after_help = SHOW_EXAMPLES)]
 pub struct ShowArgs {
-    #[command(flatten)]
-    store: StoreArgs,
-    /// The uuid, or its first four digits or more if no other begins like that; or a PNG that oat has drawn
+    /// A uuid, or its beginning of four digits or more; or a PNG that oat has drawn
     #[arg(value_name = "ID|FILE.png")]
     what: String,
     /// As a JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// What is shown, in the order in which one asks.

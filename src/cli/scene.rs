@@ -12,14 +12,15 @@ const NUMBERS: [&str; 10] = ["formula", "julia", "cx", "cy", "center", "span", "
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Scene", allow_negative_numbers = true)]
 pub struct SceneArgs {
-    /// A place of the tour, such as seahorse-valley; oat scenes lists them
+    /// A place of the tour; oat scenes lists them
     #[arg(long, value_name = "NAME", conflicts_with = "like", conflicts_with_all = NUMBERS)]
     pub at: Option<String>,
     /// The scene of a picture that oat has drawn
     #[arg(long, value_name = "FILE", conflicts_with_all = NUMBERS)]
     like: Option<PathBuf>,
-    /// What to iterate [default: julia if there is a constant, else mandelbrot]
-    #[arg(long, value_enum)]
+    /// What to iterate
+    /// [default: julia with a constant, else mandelbrot]
+    #[arg(long, value_enum, hide_possible_values = true, verbatim_doc_comment)]
     formula: Option<FormulaArg>,
     /// The Julia constant
     #[arg(long, value_name = "RE,IM", value_parser = complex, conflicts_with_all = ["cx", "cy"], allow_hyphen_values = true)]
@@ -33,7 +34,7 @@ pub struct SceneArgs {
     /// Middle of the window
     #[arg(long, value_name = "RE,IM", value_parser = complex, conflicts_with_all = ["xa", "xb", "ya", "yb"], allow_hyphen_values = true)]
     center: Option<Complex64>,
-    /// Width of the window; its height keeps the pixels square
+    /// Width of the window; the pixels are square
     #[arg(long, value_name = "W", conflicts_with_all = ["xa", "xb", "ya", "yb"])]
     span: Option<f64>,
     /// Left bound, instead of centre and span
@@ -57,11 +58,12 @@ pub struct SceneArgs {
     /// Rows
     #[arg(long, value_name = "N", requires = "width")]
     height: Option<u32>,
-    /// Iteration limit [default: the place's own, else 1000]
+    /// Iteration limit [default: the place's, else 1000]
     #[arg(long, value_name = "N")]
     iterations: Option<u32>,
-    /// Colours; oat palettes lists them [default: the place's own, else ocean]
-    #[arg(long, value_name = "NAME", value_parser = palette)]
+    /// Colours; oat palettes lists them
+    /// [default: the place's, else ocean]
+    #[arg(long, value_name = "NAME", value_parser = palette, verbatim_doc_comment)]
     palette: Option<Palette>,
     /// Where in the palette to begin, in turns
     #[arg(long, value_name = "T")]
@@ -69,10 +71,11 @@ pub struct SceneArgs {
     /// How fast the colours follow each other
     #[arg(long, value_name = "D")]
     density: Option<f64>,
-    /// Points in a pixel: 1, 4, 9 or 16 [default: 4, or 1 in classic]
-    #[arg(long, value_name = "N", value_parser = samples)]
+    /// Points in a pixel: 1, 4, 9 or 16
+    /// [default: 4, or 1 in classic]
+    #[arg(long, value_name = "N", value_parser = samples, verbatim_doc_comment)]
     samples: Option<Samples>,
-    /// Lines along the border of the set, by the estimated distance: dark, bright or none
+    /// Lines along the border: dark, bright or none
     #[arg(long, value_name = "KIND", value_parser = border)]
     border: Option<Border>,
 }

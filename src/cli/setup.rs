@@ -6,8 +6,17 @@ use super::output::tell;
 use crate::config::Environment;
 use std::process::ExitCode;
 
+const EXAMPLES: &str = "\
+Examples:
+  oat setup
+  oat setup --amqp-url amqp://oat@host/%2f --amqp-password-file secret
+  oat setup --queue-prefix test-
+
+The daemons do the same at their start, if they are allowed to.";
+
 /// Declares exchanges and queues and makes or updates the tables; harmless to repeat.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     bus: BusArgs,

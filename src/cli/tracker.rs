@@ -14,17 +14,12 @@ use std::time::Duration;
 
 /// Takes results from the bus, records them, and sees to it that forgotten tasks are published again.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(flatten)]
-    bus: BusArgs,
-    #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    daemon: DaemonArgs,
     /// Results in hand at a time; as many share one commit
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     prefetch: u16,
-    /// Between two looks for forgotten tasks
+    /// Looks for forgotten tasks at this interval
     #[arg(long, value_name = "SECONDS", default_value_t = 15.0, value_parser = seconds)]
     sweep_every: f64,
     #[command(flatten)]
@@ -32,9 +27,21 @@ pub struct Args {
     #[command(flatten)]
     patience: PatienceArgs,
     /// How messages are written
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     encoding: EncodingArg,
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    daemon: DaemonArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  oat-tracker                           on the file of oat up
+  oat-tracker --database-url postgres://oat@host/oat
+  oat-tracker --log-file tracker.log --daemonize";
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {

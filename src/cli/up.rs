@@ -34,16 +34,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-/// Everything in one process, with nothing to install or configure: draws the tour.
+/// The whole pipeline in one process, without servers: draws the tour, then waits for work.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(flatten)]
-    bus: BusArgs,
-    #[command(flatten)]
-    store: StoreArgs,
-    /// How many pictures: first the tour, then at random [default: the tour's 24, at the first start]
-    #[arg(long, value_name = "N")]
+    /// How many pictures: first the tour, then at random
+    /// [default: the tour's 24, at the first start]
+    #[arg(long, value_name = "N", verbatim_doc_comment)]
     tasks: Option<u32>,
     /// The same seed gives the same random tasks
     #[arg(long, value_name = "N")]
@@ -60,36 +57,41 @@ pub struct Args {
     /// Leaves when everything is drawn
     #[arg(long)]
     exit: bool,
-    /// Keeps everything in this folder [default: ~/.local/share/oat]
-    #[arg(long, value_name = "DIR", conflicts_with = "fresh")]
+    /// Keeps everything in this folder
+    /// [default: ~/.local/share/oat]
+    #[arg(long, value_name = "DIR", conflicts_with = "fresh", verbatim_doc_comment)]
     dir: Option<PathBuf>,
     /// Keeps everything in a temporary folder that is removed at the end
     #[arg(long)]
     fresh: bool,
-    /// Workers in this process; 0 leaves the drawing to oat-worker
+    /// Workers; 0 leaves the drawing to oat-worker
     #[arg(long, value_name = "N", default_value_t = 2)]
     workers: u16,
-    /// Threads that draw, shared by the workers [default: one for each processor]
+    /// Threads that draw [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Publishes the log to the exchange logs, for oat bus logs and eventail's logger.py
+    /// One JSON object a line: each picture, then a summary
+    #[arg(long)]
+    json: bool,
+    /// Publishes the log, for oat bus logs
     #[arg(long)]
     log_bus: bool,
     #[command(flatten)]
     announce: AnnounceArgs,
-    /// One JSON object a line: each picture, then a summary
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  oat up                                  draws the tour, then waits for work
+  oat up
   oat up --exit --fresh --tasks 100       a hundred pictures, and nothing stays
   oat up --workers 0                      start oat-worker in other terminals
 
-While it runs, oat-producer in another terminal gives it more to do, and oat-worker
-takes a share of it: they find its file by themselves.";
+While it runs, oat-producer in another terminal gives it more to do, and
+oat-worker takes a share of it: they find its file by themselves.";
 
 /// Where everything is. A temporary folder lives as long as this does.
 struct Place {

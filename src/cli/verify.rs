@@ -21,27 +21,29 @@ use std::time::Instant;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(flatten)]
-    store: StoreArgs,
-    /// The folder of the pictures [env: OAT_TARGET] [default: ~/.local/share/oat/pictures]
-    #[arg(long, value_name = "DIR")]
-    target: Option<PathBuf>,
+    /// Uuids, their beginnings, or PNGs that oat has drawn
+    #[arg(value_name = "ID|FILE.png", required_unless_present = "all")]
+    what: Vec<String>,
     /// Every picture on record
     #[arg(long, conflicts_with = "what")]
     all: bool,
     /// Threads that draw [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Uuids, their beginnings, or PNG files that oat has drawn
-    #[arg(value_name = "ID|FILE.png", required_unless_present = "all")]
-    what: Vec<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The folder of the pictures
+    /// [env: OAT_TARGET]
+    /// [default: ~/.local/share/oat/pictures]
+    #[arg(long, value_name = "DIR", verbatim_doc_comment)]
+    target: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   oat verify 5f2c81d0
   oat verify --all
-  oat verify dragon.png            needs no records: the file says how it was drawn
+  oat verify dragon.png          without records: the file says how to draw it
 
 Exit status: 0 everything is as recorded, 6 something differs.";
 

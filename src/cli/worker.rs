@@ -16,21 +16,20 @@ use std::time::Duration;
 
 /// Takes tasks from the bus, draws them, stores the pictures, and reports their checksums.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(flatten)]
-    bus: BusArgs,
-    #[command(flatten)]
-    daemon: DaemonArgs,
-    /// The folder for pictures [env: OAT_TARGET] [default: ~/.local/share/oat/pictures]
-    #[arg(long, value_name = "DIR")]
+    /// The folder for pictures
+    /// [env: OAT_TARGET]
+    /// [default: ~/.local/share/oat/pictures]
+    #[arg(long, value_name = "DIR", verbatim_doc_comment)]
     target: Option<PathBuf>,
     /// Threads that draw [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Tasks in hand at a time, which are all being drawn: more only takes work away from other workers
+    /// Tasks that are drawn at a time
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     prefetch: u16,
-    /// What this worker is called in results [default: host:pid]
+    /// What it is called in results [default: host:pid]
     #[arg(long)]
     name: Option<String>,
     /// Refuses larger pictures
@@ -39,19 +38,29 @@ pub struct Args {
     /// Refuses higher iteration limits
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_iterations, value_parser = clap::value_parser!(u32).range(1..))]
     max_iterations: u32,
-    /// Refuses a task that has come more often: it has brought down its workers
+    /// Refuses what came more often: it ends workers
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: u32,
-    /// How long a drawing may go on after a signal to stop
+    /// Lets a drawing go on for so long after a signal
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     grace: u64,
-    /// Leaves when there has been nothing to do for so long
+    /// Leaves after so long without anything to do
     #[arg(long, value_name = "SECONDS")]
     idle_exit: Option<u64>,
     /// How messages are written
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     encoding: EncodingArg,
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    daemon: DaemonArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  oat-worker                            on the file of oat up
+  oat-worker --amqp-url amqp://oat@host/%2f --amqp-password-file secret
+  oat-worker --idle-exit 60 --threads 4";
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {

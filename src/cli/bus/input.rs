@@ -13,18 +13,17 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "What")]
 pub struct PayloadArgs {
-    /// The payload: a file of JSON or, if its name ends with .cbor, of CBOR; - reads standard input [default: null]
+    /// The payload: a file of JSON, or of CBOR if it ends with .cbor; - reads standard input [default: null]
     #[arg(value_name = "FILE", conflicts_with = "data")]
     file: Option<String>,
     /// The payload, as JSON
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
-    /// How the payload travels [default: as it is, JSON if it is JSON]
-    #[arg(long = "as", value_name = "FORM", value_enum)]
+    /// How it travels: json or cbor [default: as it is]
+    #[arg(long = "as", value_name = "FORM", value_enum, hide_possible_values = true)]
     encoding: Option<EncodingArg>,
-    /// The conversation that the message belongs to [default: a new one]
+    /// The conversation it belongs to [default: a new one]
     #[arg(long, value_name = "ID")]
     conversation: Option<String>,
 }

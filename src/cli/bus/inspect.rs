@@ -19,9 +19,9 @@ Examples:
   oat bus inspect dead
   oat bus inspect ping.events --limit 100 --save letters
 
-In a file this changes nothing. RabbitMQ cannot show a message without handing it out: it comes back marked
-as redelivered, and in a quorum queue one of its deliveries is spent. A look that would spend the last one
-is refused.";
+In a file this changes nothing. RabbitMQ cannot show a message without handing
+it out: it comes back marked as redelivered, and in a quorum queue one of its
+deliveries is spent. A look that would spend the last one is refused.";
 
 /// Shows what waits in a queue and leaves it there.
 #[derive(Debug, clap::Args)]
@@ -43,8 +43,9 @@ pub struct Args {
 
 #[derive(Debug, clap::Args)]
 pub struct SpareArgs {
-    /// How often a message may come back to this quorum queue, if that is not what oat declares or the usual 20
-    #[arg(long, value_name = "N")]
+    /// How often a message may come back to it
+    /// [default: what oat declares, else 20]
+    #[arg(long, value_name = "N", verbatim_doc_comment)]
     delivery_limit: Option<u32>,
 }
 

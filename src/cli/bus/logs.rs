@@ -23,14 +23,15 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Whose lines and which; a service alone means all its levels [default: everything]
+    /// Whose lines and which; a service alone means all its levels
     #[arg(value_name = "SERVICE.LEVEL")]
     patterns: Vec<String>,
     /// eventail's flag for the same
     #[arg(long, hide = true, num_args = 0.., value_name = "PATTERN")]
     filter: Vec<String>,
-    /// Only this level and worse
+    /// Only this level and worse: debug, info, notice, warning, error, critical, alert or emergency
     #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(LEVELS), default_value = "debug")]
+    #[arg(hide_possible_values = true)]
     level: String,
     #[command(flatten)]
     listening: Listening,

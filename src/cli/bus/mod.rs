@@ -32,23 +32,23 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  oat bus queues                            what waits where
-  oat bus monitor --limit 10                the next ten messages, whoever they are for
-  oat bus logs --level warning              what services complain about
-  oat bus send shop.Price --data 7          a command, and its result
-  oat bus inspect dead                      what died, and why
-  oat bus resurrect dead --dry-run          where it would go back to";
+  oat bus queues                        what waits where
+  oat bus monitor --limit 10            the next ten messages, whoever gets them
+  oat bus logs --level warning          what services complain about
+  oat bus send shop.Price --data 7      a command, and its result
+  oat bus inspect dead                  what died, and why
+  oat bus resurrect dead --dry-run      where it would go back to";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Says how full queues are.
     Queues(queues::Args),
-    /// Shows what is published, while it is published; takes nothing away from anybody.
+    /// Shows what is published while it is published; takes nothing away.
     Monitor(monitor::Args),
     /// Shows what services log on the bus.
     #[command(alias = "logger")]
     Logs(logs::Args),
-    /// Publishes an event, or anything else, and says whether any queue got it.
+    /// Publishes an event and says whether any queue got it.
     #[command(alias = "publish-event")]
     Publish(publish::Args),
     /// Sends a command to a service and waits for its result.
@@ -85,14 +85,14 @@ impl Args {
 /// What every tool can be told.
 #[derive(Debug, clap::Args)]
 struct Common {
-    #[command(flatten)]
-    bus: BusArgs,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-    /// How long to wait for the bus, or for an answer: 500ms, 10s, 2m
+    /// How long to wait for bus or answer
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     timeout: Duration,
+    #[command(flatten)]
+    bus: BusArgs,
 }
 
 impl Common {

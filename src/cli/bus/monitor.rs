@@ -17,22 +17,23 @@ use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
-  oat bus monitor                                    everything that is there
+  oat bus monitor
   oat bus monitor --events 'shop.#' --limit 1 --for 30s
   oat bus monitor --where order.id=123 --save letters
   oat bus monitor --exchange openstack:test
 
-Patterns are those of topics: * is a word, # any number of words, words are split at dots. A value after --where is
-JSON, so 123 is not \"123\"; what is no JSON is a string.
+Patterns are those of topics: * is a word, # any number of words, words are
+split at dots. A value after --where is JSON, so 123 is not \"123\"; what is no
+JSON is a string.
 
 Exit status: 0, or 4 if the time was over before --limit was reached, or 130 or
 143 if a signal came before either.";
 
-/// Shows what is published, while it is published; takes nothing away from anybody.
+/// Shows what is published while it is published; takes nothing away from anybody.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Events and commands like this [default: everything that is there]
+    /// Events and commands like this [default: all that is there]
     #[arg(value_name = "PATTERN")]
     patterns: Vec<String>,
     /// Events like this; all of them without a pattern
@@ -50,7 +51,7 @@ pub struct Args {
     /// Any other exchange, with the key to bind there
     #[arg(long, value_name = "NAME:KEY", value_parser = exchange)]
     exchange: Vec<(String, String)>,
-    /// Only messages whose payload has this value there; all of these, if there are several
+    /// Only payloads with this value there; of several, all have to hold
     #[arg(long = "where", value_name = "PATH=VALUE")]
     wheres: Vec<Where>,
     #[command(flatten)]
@@ -126,7 +127,6 @@ fn direct(name: &str, patterns: &[String]) -> Ear {
 
 /// When listening ends, and what is kept.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "How")]
 pub struct Listening {
     /// Ends after so many messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -134,7 +134,7 @@ pub struct Listening {
     /// Ends after this time: 30s, 5m
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
-    /// Writes each message into a file of this folder, for oat bus publish
+    /// Writes each into a file of this folder, for oat bus publish
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
 }

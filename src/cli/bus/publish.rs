@@ -16,8 +16,8 @@ const EXAMPLES: &str = "\
 Examples:
   oat bus publish ProductCreated --data '{\"id\": 7}'
   oat bus publish ProductCreated product.cbor
-  oat bus publish saved/000001-ProductCreated.json     as it was when it was saved
-  oat bus monitor --limit 3 --json | oat bus publish -  once more
+  oat bus publish letters/000001-ProductCreated.json      as it was when saved
+  oat bus monitor --limit 3 --json | oat bus publish -    once more
 
 Exit status: 0 confirmed, 3 confirmed but no queue is bound to it.";
 
@@ -25,12 +25,12 @@ Exit status: 0 confirmed, 3 confirmed but no queue is bound to it.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The event, which is the routing key; or what `monitor` or `inspect` have saved, - for standard input
+    /// The event, which is the routing key; or what monitor or inspect have saved, - for standard input
     #[arg(value_name = "NAME|SAVED")]
     name: String,
     #[command(flatten)]
     payload: PayloadArgs,
-    /// Where to publish it [default: events, or where it was published before]
+    /// Its exchange [default: events, or as it was saved]
     #[arg(long, value_name = "NAME")]
     exchange: Option<String>,
     #[command(flatten)]

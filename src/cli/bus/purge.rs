@@ -9,9 +9,12 @@ use std::process::ExitCode;
 
 /// Removes all messages that wait in a queue.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "What consumers hold stays theirs. To keep a copy:  oat bus inspect QUEUE --limit 1000 --save DIR"
-)]
+#[command(after_help = "\
+Examples:
+  oat bus inspect dead --limit 1000 --save letters      keeps a copy
+  oat bus purge dead
+
+What consumers hold stays theirs.")]
 pub struct Args {
     /// The queue
     queue: String,

@@ -15,7 +15,8 @@ Examples:
   oat bus resurrect dead --dry-run
   oat bus resurrect dead --only 'shop.#' --limit 10 --yes
 
-Each message is taken from the dead only when its copy is confirmed in a queue. What stays is put back.
+Each message is taken from the dead only when its copy is confirmed in a queue.
+What stays is put back.
 
 Exit status: 0 all that was meant is alive, 3 some stay dead.";
 
@@ -25,7 +26,7 @@ Exit status: 0 all that was meant is alive, 3 some stay dead.";
 pub struct Args {
     /// The queue of the dead
     queue: String,
-    /// Only what was sent with a routing key like this; * is a word, # any number of them
+    /// Only what was sent with a routing key like this; * is a word, # any number
     #[arg(long, value_name = "PATTERN")]
     only: Option<String>,
     /// At most so many
@@ -34,10 +35,10 @@ pub struct Args {
     /// What has died more often than this stays dead
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     max_deaths: u64,
-    /// To the exchange it was sent to, and so to every queue bound there, not only to the one in which it died
+    /// To the exchange it was sent to, and so to every queue bound there
     #[arg(long)]
     to_exchange: bool,
-    /// To the queue in which it died, even if its service may need to see it come through its exchange
+    /// To the queue in which it died, even if its service expects it to come through an exchange
     #[arg(long, conflicts_with = "to_exchange")]
     to_queue: bool,
     /// Says what would happen, and changes nothing

@@ -16,7 +16,8 @@ Examples:
   oat bus send shop.Price --data '{\"id\": 7}'
   oat bus send shop.Price order.json --timeout 1m
 
-Exit status: 0 success, 1 the service answers with an error, 4 no answer in time, 5 no such service or command.";
+Exit status: 0 success, 1 the service answers with an error, 4 no answer in
+time, 5 no such service or command.";
 
 /// Sends a command to a service and waits for its result.
 #[derive(Debug, clap::Args)]

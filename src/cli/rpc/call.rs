@@ -15,21 +15,27 @@ use std::time::Duration;
 
 /// Calls a method and prints what it answers; a picture is written to a file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The method: adder, draw, or what else is served there
     method: String,
     /// Its arguments: NAME=VALUE, the value in JSON or a bare word; of adder and draw the first needs no name
     #[arg(value_name = "VALUE", allow_negative_numbers = true)]
     values: Vec<String>,
-    #[command(flatten)]
-    target: TargetArgs,
     /// How long to wait for the answer
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     timeout: Duration,
-    /// Where to write a picture [default: the name of the place]
+    /// Where to write a picture [default: the place's name]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  oat rpc call adder 42
+  oat rpc call draw dragon -o dragon.png";
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {

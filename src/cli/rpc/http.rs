@@ -16,11 +16,12 @@ use tokio::net::TcpListener;
 
 /// Answers GET /?num=1336 with 1337, by a call of the method adder over the bus.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  oat rpc http\n  curl 'http://127.0.0.1:9090/?num=1336'")]
 pub struct Args {
     /// Where browsers find it
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
-    /// How long a browser waits for the answer of the method
+    /// How long a browser waits
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     timeout: Duration,
     #[command(flatten)]

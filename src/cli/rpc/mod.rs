@@ -25,7 +25,7 @@ Examples:
   oat rpc serve                             answers until Ctrl-C
   oat rpc call adder 42                     43
   oat rpc call draw dragon                  writes dragon.png
-  oat rpc http --listen 127.0.0.1:9090      then: curl 'http://127.0.0.1:9090/?num=1336'
+  oat rpc http --listen 127.0.0.1:9090      what browsers ask, it calls
   oat rpc serve --wire oslo --topic test    for clients of oslo.messaging";
 
 #[derive(Debug, Subcommand)]
@@ -36,7 +36,7 @@ enum Command {
     Call(call::Args),
     /// Answers GET /?num=1336 with 1337, by a call of its own.
     Http(http::Args),
-    /// Watches heartbeats under several ways to run a program, the wrong one included.
+    /// Watches heartbeats under several ways to run a program.
     Probe(probe::Args),
 }
 

@@ -28,13 +28,14 @@ pub struct Args {
     /// The broker: amqp://user@host/%2f [env: OAT_AMQP_URL]
     #[arg(long, value_name = "URL")]
     amqp_url: Option<String>,
-    /// Takes the password of --amqp-url from this file [env: OAT_AMQP_PASSWORD_FILE]
-    #[arg(long, value_name = "FILE")]
+    /// Holds the password of --amqp-url, if the URL has none
+    /// [env: OAT_AMQP_PASSWORD_FILE]
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     amqp_password_file: Option<PathBuf>,
     /// The heartbeat interval, in whole seconds
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = heartbeat)]
     heartbeat: Duration,
-    /// How long to watch a connection that should survive [default: four intervals]
+    /// How long to watch what should survive [default: four intervals]
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     watch: Option<Duration>,
     /// One JSON object a line
@@ -48,7 +49,7 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   oat rpc probe --amqp-url amqp://user@host:5672/%2f --heartbeat 2s
-  oat rpc probe blocked --heartbeat 60s     the original time scale of the bug: three minutes";
+  oat rpc probe blocked --heartbeat 60s     the bug as slow as it was: minutes";
 
 impl ValueEnum for Model {
     fn value_variants<'a>() -> &'a [Model] {

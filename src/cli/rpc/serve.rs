@@ -13,9 +13,8 @@ use std::process::ExitCode;
 
 /// Answers the methods adder (arg and one) and draw (a place of the tour, as PNG) until it is told to stop.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(flatten)]
-    target: TargetArgs,
     /// Requests answered at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     slots: u16,
@@ -23,8 +22,15 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
     max_pixels: u64,
     #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
     daemon: DaemonArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  oat rpc serve
+  oat rpc serve --wire oslo --topic test      for clients of oslo.messaging";
 
 impl Args {
     pub fn run(mut self, environment: &Environment) -> anyhow::Result<ExitCode> {
