@@ -14,7 +14,8 @@ use std::fs::File;
 use std::io::Write;
 use std::time::Instant;
 
-/// In bands, as oat draws.
+/// In bands of neighbours. In those that oat draws, rows meet their mirrors, and points that mirror others are copied: no
+/// other program does that, so it is left out.
 fn oat(formula: Formula, view: &Viewport, limit: u32) -> Vec<u32> {
     let xs: Vec<f64> = (0..view.width()).map(|column| view.x(f64::from(column))).collect();
     let ys: Vec<f64> = (0..view.height()).map(|row| view.y(f64::from(row))).collect();

@@ -2,12 +2,12 @@
 //!
 //! The ceiling is a loop of the seven operations of a step without any test, measured beside each view, because a
 //! machine's other work comes and goes; for the same reason of each band the fastest of the rounds counts. Iterations are
-//! those of the definition: a kernel that proves that an orbit never escapes is credited with the steps it did not do.
-//! The last part of the ceiling is the one without such shortcuts, where every step was done.
+//! those of the definition: a kernel that proves that an orbit never escapes, or that it mirrors another, is credited
+//! with the steps it did not do. The last part of the ceiling is the one without such shortcuts, where every step was done.
 
 use super::output::{table, tell};
 use crate::fractal::lanes::{Block, Ends, Kernel, ceiling, escapes_with};
-use crate::fractal::{Formula, POINTS, Palette, Scene, Stop, Viewport};
+use crate::fractal::{Formula, POINTS, Palette, Scene, Stop, Viewport, bands};
 use crate::services::encoded::Encoded;
 use num_complex::Complex64;
 use serde_json::{Value, json};
@@ -108,13 +108,13 @@ impl Run {
     fn of(kernel: Kernel, view: &View, rounds: usize, shortcuts: bool) -> Run {
         let viewport = viewport(view);
         let xs: Vec<f64> = (0..view.side[0]).map(|column| viewport.x(f64::from(column))).collect();
-        let ys: Vec<f64> = (0..view.side[1]).map(|row| viewport.y(f64::from(row))).collect();
-        let rows = (POINTS / xs.len()).max(1);
-        let mut steps = vec![0; rows * xs.len()];
+        let mut ys: Vec<f64> = (0..view.side[1]).map(|row| viewport.y(f64::from(row))).collect();
+        let mut steps = vec![0; POINTS.max(2 * xs.len())];
         let mut run = Run { seconds: 0.0, iterations: 0, ceiling: 0.0 };
-        for ys in ys.chunks(rows) {
+        for ys in bands(&mut ys, 1, xs.len()) {
+            let ys = ys.concat();
             let steps = &mut steps[..xs.len() * ys.len()];
-            let block = Block { formula: view.formula, xs: &xs, ys, limit: view.limit, bailout: 4.0, shortcuts };
+            let block = Block { formula: view.formula, xs: &xs, ys: &ys, limit: view.limit, bailout: 4.0, shortcuts };
             let times = (0..rounds).map(|_| {
                 let untested = seconds(|| _ = black_box(ceiling(kernel, CEILING)));
                 run.ceiling = run.ceiling.max(CEILING as f64 / untested);

@@ -24,7 +24,7 @@ pub use border::Border;
 pub use colouring::{Colouring, Samples};
 pub use constant::julia_constant;
 pub use distance::distance;
-pub use draw::{POINTS, Stop, draw};
+pub use draw::{POINTS, Stop, bands, draw};
 pub use escape::{Escape, escape};
 pub use formula::Formula;
 pub use large::{LARGE, write_large};

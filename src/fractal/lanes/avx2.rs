@@ -3,8 +3,9 @@
 //! There is no compress; four lanes have only sixteen masks, so a table of permutations does instead.
 #![allow(unsafe_code)]
 
+use super::mirror::Mirrored;
 use super::vector::Vector;
-use super::{Block, Ends, pool};
+use super::{Ends, pool};
 use std::arch::x86_64::*;
 
 /// A YMM register. Who holds one is on a processor that has them: only the entries below make any.
@@ -13,7 +14,7 @@ pub struct Ymm(__m256d);
 
 /// The kernel for this instruction set.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub fn escapes(block: &Block, ends: &mut Ends) {
+pub fn escapes(block: &Mirrored, ends: &mut Ends) {
     pool::escapes::<Ymm, 3, 4>(block, ends);
 }
 

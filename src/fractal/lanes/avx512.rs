@@ -5,8 +5,9 @@
 //! hundred cycles each.
 #![allow(unsafe_code)]
 
+use super::mirror::Mirrored;
 use super::vector::Vector;
-use super::{Block, Ends, pool};
+use super::{Ends, pool};
 use std::arch::x86_64::*;
 
 /// A ZMM register. Who holds one is on a processor that has them: only the entries below make any.
@@ -15,7 +16,7 @@ pub struct Zmm(__m512d);
 
 /// The kernel for this instruction set.
 #[target_feature(enable = "avx512f,bmi1,bmi2,popcnt")]
-pub fn escapes(block: &Block, ends: &mut Ends) {
+pub fn escapes(block: &Mirrored, ends: &mut Ends) {
     pool::escapes::<Zmm, 4, 6>(block, ends);
 }
 

@@ -12,6 +12,7 @@ mod ceiling;
 mod cycles;
 mod derivative;
 mod interior;
+mod mirror;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod plain;
@@ -26,6 +27,7 @@ pub use ceiling::ceiling;
 pub use derivative::{derivatives, derivatives_with};
 
 use super::{Escape, Formula};
+use mirror::Mirrored;
 use std::sync::OnceLock;
 
 /// A block of points, and how long to follow each: all that a kernel needs to know.
@@ -41,7 +43,8 @@ pub struct Block<'a> {
     pub limit: u32,
     /// Outside is |z|² > `bailout`, at least 4.
     pub bailout: f64,
-    /// Whether orbits that provably never leave are ended before the limit: the result is the same, sooner.
+    /// Whether orbits that provably never leave are ended before the limit, and those that mirror others (in the row and
+    /// column as far from the other end of the block) take their ends: the result is the same, sooner.
     pub shortcuts: bool,
 }
 
@@ -54,7 +57,14 @@ pub struct Ends<'a> {
     pub norms: &'a mut [f64],
 }
 
-impl Ends<'_> {
+impl<'a> Ends<'a> {
+    /// Those of the first places, so many, and those of the others.
+    pub fn split_at(self, places: usize) -> (Ends<'a>, Ends<'a>) {
+        let (steps, other_steps) = self.steps.split_at_mut(places);
+        let (norms, other_norms) = self.norms.split_at_mut(places.min(self.norms.len()));
+        (Ends { steps, norms }, Ends { steps: other_steps, norms: other_norms })
+    }
+
     /// The end of the point at this place; its norm is 0 if nobody wanted to know.
     pub fn get(&self, at: usize) -> Escape {
         Escape { steps: self.steps[at], norm: self.norms.get(at).copied().unwrap_or_default() }
@@ -169,26 +179,27 @@ pub fn escapes_with(kernel: Kernel, block: &Block, ends: &mut Ends) {
     assert_eq!(ends.steps.len(), points, "a place for each point");
     assert!(ends.norms.is_empty() || ends.norms.len() == points, "a place for each point, or none");
     assert!(kernel.is_available(), "this processor cannot run the kernel {}", kernel.name());
-    if !pool::is_for(block) {
+    if kernel == Kernel::Plain || !pool::is_for(block) {
         return plain::escapes(block, ends);
     }
+    let block = Mirrored::new(*block);
     match kernel {
-        Kernel::Plain => plain::escapes(block, ends),
-        Kernel::Portable => portable::escapes(block, ends),
+        Kernel::Portable => portable::escapes(&block, ends),
         // SAFETY: available, as asserted above.
         #[cfg(target_arch = "aarch64")]
         #[allow(unsafe_code)]
-        Kernel::Neon => unsafe { neon::escapes(block, ends) },
+        Kernel::Neon => unsafe { neon::escapes(&block, ends) },
         // SAFETY: available, as asserted above.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
-        Kernel::Avx2 => unsafe { avx2::escapes(block, ends) },
+        Kernel::Avx2 => unsafe { avx2::escapes(&block, ends) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
-        Kernel::Avx512 => unsafe { avx512::escapes(block, ends) },
+        Kernel::Avx512 => unsafe { avx512::escapes(&block, ends) },
         _ => unreachable!("not available on this processor"),
     }
+    block.complete(ends);
 }
 
 #[cfg(test)]

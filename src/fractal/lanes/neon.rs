@@ -4,8 +4,9 @@
 //! does instead. `scripts/aarch64` runs the tests of the kernels on an emulated processor.
 #![allow(unsafe_code)]
 
+use super::mirror::Mirrored;
 use super::vector::Vector;
-use super::{Block, Ends, pool};
+use super::{Ends, pool};
 use std::arch::aarch64::*;
 
 /// Two registers: lanes 0 and 1, lanes 2 and 3. Who holds them is on a processor that has them: only the entries below
@@ -15,7 +16,7 @@ pub struct Pair([float64x2_t; 2]);
 
 /// The kernel for this instruction set.
 #[target_feature(enable = "neon")]
-pub fn escapes(block: &Block, ends: &mut Ends) {
+pub fn escapes(block: &Mirrored, ends: &mut Ends) {
     pool::escapes::<Pair, 3, 4>(block, ends);
 }
 

@@ -10,6 +10,7 @@
 //! no number, and neither is "at most" the bailout. That is how the test is put. Larger |c| never come here.
 
 use super::cycles::Cycles;
+use super::mirror::Mirrored;
 use super::points::{Points, STEP};
 use super::replay::{self, Queue};
 use super::sweep::{self, Sweep};
@@ -42,8 +43,9 @@ pub fn is_for(block: &Block) -> bool {
 /// Finds the ends. `S` vectors are swept at a time, `G` carried on together: as many chains as hide the latency of a
 /// step, as long as the registers hold them.
 #[inline(always)]
-pub fn escapes<V: Vector, const S: usize, const G: usize>(block: &Block, ends: &mut Ends) {
-    let mut sweep = Sweep::new::<V>(*block);
+pub fn escapes<V: Vector, const S: usize, const G: usize>(mirrored: &Mirrored, ends: &mut Ends) {
+    let block = &mirrored.block;
+    let mut sweep = Sweep::new(mirrored);
     let (mut pool, mut queue) = (Pool::new(block.formula.c()), Queue::new(block.formula.c()));
     let mut cycles = Cycles::new(block.shortcuts, block.limit);
     let group = V::LANES * G;

@@ -1,7 +1,8 @@
 //! Arrays in plain Rust, for every other processor: what the compiler makes of them is its affair.
 
+use super::mirror::Mirrored;
 use super::vector::Vector;
-use super::{Block, Ends, pool};
+use super::{Ends, pool};
 
 /// Numbers side by side. Four fill two registers of SSE2 or NEON.
 const LANES: usize = 4;
@@ -11,7 +12,7 @@ const LANES: usize = 4;
 pub struct Array([f64; LANES]);
 
 /// The kernel for any processor.
-pub fn escapes(block: &Block, ends: &mut Ends) {
+pub fn escapes(block: &Mirrored, ends: &mut Ends) {
     pool::escapes::<Array, 1, 3>(block, ends);
 }
 

@@ -3,6 +3,7 @@
 //! Most points of most pictures escape at once, and listing them would cost more than their steps. Those that do not
 //! escape here are handed on, closely packed. Every step is tested, so nothing is assumed about c or the start.
 
+use super::mirror::{Mirrored, PADDING};
 use super::points::{Orbits, Points, tag};
 use super::vector::{Vector, first};
 use super::{Block, Ends, interior, plain, pool};
@@ -18,19 +19,32 @@ const SOON: u32 = 2;
 /// The place in the block where the sweep has arrived.
 pub struct Sweep<'a> {
     block: Block<'a>,
+    mirrored: &'a Mirrored<'a>,
     row: usize,
     column: usize,
-    /// The last columns, if they do not fill a vector, and zeros.
-    tail: [f64; 8],
+    /// The real parts of the row's points, and room for a vector more.
+    xs: &'a [f64],
 }
 
 impl<'a> Sweep<'a> {
     /// At the first point.
-    pub fn new<V: Vector>(block: Block<'a>) -> Sweep<'a> {
-        let rest = &block.xs[block.xs.len() / V::LANES * V::LANES..];
-        let mut tail = [0.0; 8];
-        tail[..rest.len()].copy_from_slice(rest);
-        Sweep { block, row: 0, column: 0, tail }
+    pub fn new(mirrored: &'a Mirrored<'a>) -> Sweep<'a> {
+        let mut sweep = Sweep { block: mirrored.block, mirrored, row: 0, column: 0, xs: &[0.0; PADDING] };
+        sweep.enter(0);
+        sweep
+    }
+
+    /// To the first point of this row, or of the next in which there is one to follow.
+    #[inline(always)]
+    fn enter(&mut self, row: usize) {
+        (self.row, self.column) = (row, 0);
+        while !self.is_done() {
+            self.xs = self.mirrored.followed(self.row);
+            if self.xs.len() > PADDING {
+                break;
+            }
+            self.row += 1;
+        }
     }
 
     /// Whether all points were swept.
@@ -42,14 +56,14 @@ impl<'a> Sweep<'a> {
     /// The next neighbours in a row: where they are, the place of the first, and which are points; behind the last row none.
     #[inline(always)]
     fn next<V: Vector>(&mut self) -> (V, V, usize, u64) {
-        let (xs, left) = (self.block.xs, self.block.xs.len() - self.column);
-        let x = V::load(if left >= V::LANES { &xs[self.column..] } else { &self.tail });
+        let left = self.xs.len() - PADDING - self.column;
+        let x = V::load(&self.xs[self.column..]);
         let y = V::splat(self.block.ys.get(self.row).copied().unwrap_or(f64::INFINITY));
-        let place = self.row * xs.len() + self.column;
+        let place = self.row * self.block.xs.len() + self.column;
         let valid = if self.is_done() { 0 } else { first(left.min(V::LANES)) };
         self.column += V::LANES;
         if left <= V::LANES {
-            (self.row, self.column) = (self.row + 1, 0);
+            self.enter(self.row + 1);
         }
         (x, y, place, valid)
     }
@@ -130,7 +144,7 @@ impl<'a> Sweep<'a> {
     fn follow(&self, wild: u64, place: usize, ends: &mut Ends) {
         for place in (0..8).filter(|lane| wild >> lane & 1 == 1).map(|lane| place + lane) {
             let (row, column) = (place / self.block.xs.len(), place % self.block.xs.len());
-            let point = Complex64::new(self.block.xs[column], self.block.ys[row]);
+            let point = Complex64::new(self.mirrored.followed(row)[column], self.block.ys[row]);
             ends.set(place, plain::point(&self.block, point));
         }
     }

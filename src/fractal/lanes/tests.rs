@@ -1,7 +1,7 @@
 //! Every fast kernel equals the definition.
 
 use super::*;
-use crate::fractal::{Palette, Samples, catalogue, escape};
+use crate::fractal::{Palette, Samples, Viewport, catalogue, escape};
 use num_complex::Complex64;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -177,6 +177,37 @@ fn a_large_block_comes_back_in_order() {
             shortcuts: true,
         };
         assert_all_kernels_equal_the_definition(&block);
+    }
+}
+
+/// Windows around 0, whole, shifted and turned over: some coordinates mirror others to the last bit, some only nearly.
+#[test]
+fn what_mirrors_another_point_ends_as_it_does() {
+    let mut random = StdRng::seed_from_u64(612);
+    let constants = [(-0.7269, 0.1889), (-0.4, 0.6), (-1.0, 0.0), (-0.75, -0.0), (0.0, 0.0), (1.5, 1.5)];
+    let julias = constants.map(|(re, im)| Formula::Julia { c: Complex64::new(re, im) });
+    for round in 0..800 {
+        let bounds = |random: &mut StdRng| {
+            let (half, shift) =
+                (random.random_range(0.5..2.0), [0.0, 0.0, 0.0, 0.25, 1e-16][random.random_range(0..5)]);
+            if random.random() { [shift - half, shift + half] } else { [shift + half, shift - half] }
+        };
+        let ([xa, xb], [ya, yb]) = (bounds(&mut random), bounds(&mut random));
+        let (width, height) = (random.random_range(1..70), random.random_range(1..50));
+        let view = Viewport::new(width, height, [xa, xb, ya, yb]).unwrap();
+        // Samples of a pixel: 1 to 4 along a side.
+        let samples =
+            |pixels: u32| (0..pixels * (round % 4 + 1)).map(move |at| f64::from(at) / f64::from(round % 4 + 1));
+        let xs: Vec<f64> = samples(width).map(|column| view.x(column)).collect();
+        let ys: Vec<f64> = samples(height).map(|row| view.y(row)).collect();
+        assert_all_kernels_equal_the_definition(&Block {
+            formula: *julias.get(random.random_range(0..8)).unwrap_or(&Formula::Mandelbrot),
+            xs: &xs,
+            ys: &ys,
+            limit: [9, 10, 11, 60, 300, 1500][random.random_range(0..6)],
+            bailout: if random.random() { 4.0 } else { 65_536.0 },
+            shortcuts: random.random_range(0..8) > 0,
+        });
     }
 }
 
