@@ -40,7 +40,7 @@ fn oat_up_draws_the_tour_and_leaves() {
     let home = home();
     let up = oat(home.path(), &["up", "--exit", "--tasks", "24", "--size", "160x120"]);
     assert_eq!(up.status.code(), Some(0), "{}", stderr(&up));
-    assert!(stdout(&up).contains("24 picture(s)"), "{}", stdout(&up));
+    assert!(stdout(&up).contains("24 pictures"), "{}", stdout(&up));
     assert_eq!(stderr(&up).lines().filter(|line| line.starts_with('✓')).count(), 24, "{}", stderr(&up));
 
     let list = json_lines(&oat(home.path(), &["list", "--all", "--json"]));
@@ -59,13 +59,25 @@ fn oat_up_draws_the_tour_and_leaves() {
 fn oat_up_finds_what_it_has_drawn_and_draws_it_again_only_when_asked() {
     let home = home();
     let up = |more: &[&str]| oat(home.path(), &[&["up", "--exit", "--size", "40x30"], more].concat());
-    assert!(stdout(&up(&[])).contains("24 picture(s) in"));
-    assert!(stdout(&up(&[])).contains("24 picture(s) are here already"));
-    assert!(stdout(&up(&["--again"])).contains("24 picture(s) in"));
+    assert!(stdout(&up(&[])).contains("24 pictures in"));
+    assert!(stdout(&up(&[])).contains("24 pictures here already"));
+    assert!(stdout(&up(&["--again"])).contains("24 pictures in"));
     assert_eq!(json_lines(&oat(home.path(), &["list", "--all", "--json"])).len(), 48);
-    assert!(stdout(&up(&["--tasks", "2"])).contains("2 picture(s) in"));
+    assert!(stdout(&up(&["--tasks", "2"])).contains("2 pictures in"));
     let names = json_lines(&oat(home.path(), &["list", "--all", "--json"]));
     assert_eq!(names.iter().filter(|record| record["name"] == "the-set").count(), 2, "the third time is no tour");
+}
+
+/// It was, before anything had been drawn.
+#[test]
+fn a_tour_that_was_interrupted_is_not_given_twice() {
+    let home = home();
+    let producer = program("oat-producer", home.path()).args(["--count=3", "--max-width=9", "--min-width=9"]).output();
+    assert_eq!(producer.unwrap().status.code(), Some(0));
+    let up = oat(home.path(), &["up", "--exit"]);
+    assert!(stdout(&up).contains("0 pictures here already") && stdout(&up).contains("3 still to be drawn"));
+    assert!(stdout(&up).contains("✓ 3 pictures in"), "{}", stdout(&up));
+    assert!(!stdout(&oat(home.path(), &["up", "--exit", "--fresh", "--tasks=0"])).contains("already"));
 }
 
 #[test]

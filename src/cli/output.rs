@@ -96,6 +96,11 @@ pub fn table(header: &[&str], rows: &[Vec<String>], with_header: bool) -> String
     all.into_iter().map(line).collect()
 }
 
+/// "1 picture", "2 pictures".
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// How long ago, in one unit.
 pub fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let past: TimeDelta = (now - then).max(TimeDelta::zero());

@@ -2,7 +2,7 @@
 
 use super::connect::{BusArgs, StoreArgs};
 use super::daemon::{log_trouble, runtime};
-use super::output::tell;
+use super::output::{counted, tell};
 use crate::config::Environment;
 use std::process::ExitCode;
 
@@ -40,7 +40,7 @@ impl Args {
         let connection = self.bus.open(environment, "oat setup").await?;
         for queue in self.bus.names().topology().queues {
             let depth = connection.depth(&queue.name).await?;
-            tell!("bus       exchange and queue {}: {} message(s) waiting", queue.name, depth.ready);
+            tell!("bus       exchange and queue {}: {} waiting", queue.name, counted(depth.ready, "message"));
         }
         connection.close().await;
         Ok(ExitCode::SUCCESS)

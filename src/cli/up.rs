@@ -8,7 +8,7 @@ use super::connect::{AnnounceArgs, BusArgs, StoreArgs};
 use super::daemon::{log_trouble, runtime};
 use super::failure::Usage;
 use super::log_bus::LogBus;
-use super::output::tell;
+use super::output::{counted, tell};
 use super::scene::{dimensions, samples};
 use super::worker::drawing_threads;
 use crate::bus::{self, Connection};
@@ -143,7 +143,7 @@ impl Args {
         let tasks = self.tasks(&before)?;
         let mut progress =
             Progress::new(events, self.json, pending(&before) + tasks.len() as u64, environment.colour());
-        self.greet(environment, &place, &before, tasks.len())?;
+        self.greet(environment, &place, &before)?;
         if !tasks.is_empty() && producer::store(&house.outbox, &tasks, &shutdown).await? {
             producer::publish(&house.outbox, &tasks, &shutdown).await;
         }
@@ -154,9 +154,7 @@ impl Args {
             progress.stay(&shutdown, &mut services).await?;
         }
         shutdown.request();
-        while let Some(service) = services.join_next().await {
-            service.context("a part of oat broke")??;
-        }
+        progress.end(&mut services).await?;
         // Without an answer there is nothing to add to what was told already.
         let after = house.store.counts().await.unwrap_or(before);
         logging.finish().await;
@@ -164,7 +162,7 @@ impl Args {
         house.store.close().await;
         if !finished && pending(&after) > 0 {
             let next = if self.fresh { "they go with the folder" } else { "the next oat up here goes on with them" };
-            progress.say(&format!("{} picture(s) not drawn: {next}", pending(&after)));
+            progress.say(&format!("{} not drawn: {next}", counted(pending(&after), "picture")));
         }
         Ok(match (finished, after.failed.saturating_sub(before.failed)) {
             (false, _) => ExitCode::from(shutdown.status()),
@@ -249,9 +247,10 @@ impl Args {
         Ok(services)
     }
 
-    /// The tour, then random pictures. Where pictures are already, the tour is not drawn again unless that is asked for.
+    /// The tour, then random pictures. Where pictures are already, or are to be drawn, the tour is not drawn again unless
+    /// that is asked for.
     fn tasks(&self, before: &Counts) -> anyhow::Result<Vec<Task>> {
-        let tour: &[catalogue::Place] = if before.done > 0 && !self.again { &[] } else { &catalogue::TOUR };
+        let tour: &[catalogue::Place] = if known(before) && !self.again { &[] } else { &catalogue::TOUR };
         let number = self.tasks.map_or(tour.len(), |number| number as usize);
         let (width, height) = self.size;
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.unwrap_or_else(rand::random));
@@ -269,7 +268,7 @@ impl Args {
         Ok(tasks)
     }
 
-    fn greet(&self, environment: &Environment, place: &Place, before: &Counts, tasks: usize) -> anyhow::Result<()> {
+    fn greet(&self, environment: &Environment, place: &Place, before: &Counts) -> anyhow::Result<()> {
         if self.json {
             return Ok(());
         }
@@ -279,16 +278,19 @@ impl Args {
         tell!("  database  {}", store::shown(&database));
         tell!("  pictures  {}", place.pictures.display());
         tell!("  workers   {}, {} threads", self.workers, rayon::current_num_threads());
-        if tasks == 0 {
-            tell!(
-                "{} picture(s) are here already in {}; --again draws the tour again",
-                before.done,
-                place.folder.display()
-            );
+        if known(before) && self.tasks.is_none() && !self.again {
+            let (done, left) = (counted(before.done, "picture"), pending(before));
+            let left = if left > 0 { format!(", {left} still to be drawn") } else { String::new() };
+            tell!("{done} here already in {}{left}; --again draws the tour again", place.folder.display());
         }
         tell!("");
         Ok(())
     }
+}
+
+/// Whether anything is drawn, or will be.
+fn known(counts: &Counts) -> bool {
+    counts.done + pending(counts) > 0
 }
 
 fn pending(counts: &Counts) -> u64 {

@@ -3,7 +3,7 @@
 use super::connect::StoreArgs;
 use super::daemon::runtime;
 use super::failure::Usage;
-use super::output::{tell, title};
+use super::output::{counted, tell, title};
 use super::records::is_file;
 use super::worker::drawing_threads;
 use crate::config::Environment;
@@ -65,7 +65,8 @@ impl Args {
         }
         let checked = files.len() + records.len();
         let seconds = begun.elapsed().as_secs_f64();
-        tell!("checked {checked} picture(s) in {seconds:.1} s: {} match, {differ} differ", checked - differ as usize);
+        let pictures = counted(checked as u64, "picture");
+        tell!("checked {pictures} in {seconds:.1} s: {} match, {differ} differ", checked - differ as usize);
         Ok(if differ == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
     }
 

@@ -1,7 +1,7 @@
 //! Messages as lines for people.
 
 use crate::bus::service::Exchanges;
-use crate::cli::output::tell;
+use crate::cli::output::{counted, tell};
 use crate::tools::STATUS;
 use crate::tools::letter::Letter;
 use crate::topology::Names;
@@ -53,8 +53,5 @@ pub fn harmless(text: &str) -> String {
 
 /// "1 message", "2 messages".
 pub fn messages(number: u64) -> String {
-    match number {
-        1 => "1 message".into(),
-        number => format!("{number} messages"),
-    }
+    counted(number, "message")
 }

@@ -1,6 +1,6 @@
 //! What one sees of `oat up`: a bar on a terminal, a line for each picture elsewhere, JSON for programs.
 
-use crate::cli::output::{drawn_line, tell, title};
+use crate::cli::output::{counted, drawn_line, tell, title};
 use crate::services::Event;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -12,6 +12,9 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinSet};
+
+/// Whoever has pressed Ctrl-C wonders after so long.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// Counts and shows what the services tell.
 pub struct Progress {
@@ -112,6 +115,23 @@ impl Progress {
         Ok(())
     }
 
+    /// Waits for the services, which have been asked to end: drawings that have begun are finished.
+    pub async fn end(&self, services: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+        let patience = tokio::time::sleep(SILENCE);
+        tokio::pin!(patience);
+        loop {
+            tokio::select! {
+                ended = services.join_next() => match ended {
+                    Some(ended) => ended.context("a part of oat broke")??,
+                    None => return Ok(()),
+                },
+                () = &mut patience, if !patience.is_elapsed() => {
+                    self.say("finishing what is being drawn; Ctrl-C again leaves at once");
+                }
+            }
+        }
+    }
+
     fn show(&mut self, event: Option<Event>) {
         match event {
             Some(Event::Drawing(task)) => self.bar.set_message(title(&task).to_owned()),
@@ -176,8 +196,8 @@ impl Progress {
         if self.drawn > 0 {
             let (megapixels, speed) = (self.pixels as f64 / 1e6, self.pixels as f64 / 1e6 / wall);
             tell!(
-                "✓ {} picture(s) in {wall:.1} s — {megapixels:.1} Mpixel, {speed:.1} Mpixel/s; every checksum is recorded",
-                self.drawn
+                "✓ {} in {wall:.1} s — {megapixels:.1} Mpixel, {speed:.1} Mpixel/s; every checksum is recorded",
+                counted(self.drawn, "picture")
             );
         }
         if self.failed > 0 {
