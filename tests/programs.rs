@@ -171,6 +171,17 @@ fn oat_draw_shows_a_picture_in_a_terminal() {
 }
 
 #[test]
+fn a_reader_who_has_seen_enough_is_no_failure() {
+    let home = home();
+    let mut draw = program("oat", home.path());
+    draw.args(["draw", "--size", "400x300", "-o", "-"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut draw = draw.spawn().unwrap();
+    drop(draw.stdout.take());
+    let ended = draw.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), stderr(&ended).as_str()), (Some(0), ""));
+}
+
+#[test]
 fn looking_makes_nothing() {
     let home = home();
     let elsewhere = tempfile::tempdir().unwrap();

@@ -57,7 +57,8 @@ impl DaemonArgs {
             rustix::process::setsid().context("leave the terminal")?;
         }
         let (log_bus, listener) = LogBus::new(self.log_bus);
-        telemetry::start(&self.logging(environment), listener).context("open the log file")?;
+        let log_file = || format!("open the log file {}", self.log_file.clone().unwrap_or_default().display());
+        telemetry::start(&self.logging(environment), listener).with_context(log_file)?;
         let _pid_file = self.pid_file.clone().map(PidFile::write).transpose()?;
         let status = runtime()?.block_on(async { service(Shutdown::on_signals()?, log_bus).await });
         tracing::info!("stopped");

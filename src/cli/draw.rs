@@ -12,7 +12,7 @@ use crate::fractal::{Limits, Scene, Stop, draw};
 use crate::services::encoded::write;
 use crate::shutdown::Shutdown;
 use anyhow::Context;
-use std::io::{BufWriter, IsTerminal};
+use std::io::{BufWriter, ErrorKind, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,6 +59,10 @@ impl Args {
             true => write(&scene, &stop, BufWriter::new(std::io::stdout())),
             false => write_whole(&output, |out| write(&scene, &stop, out)),
         };
+        if drawn.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            // Whoever reads has seen enough.
+            return Ok(ExitCode::SUCCESS);
+        }
         let Some(drawn) = drawn.with_context(|| format!("write {}", output.display()))? else {
             return Ok(ExitCode::from(shutdown.status()));
         };
@@ -78,11 +82,11 @@ impl Args {
     }
 
     fn name(&self, scene: &Scene) -> &str {
-        self.scene.at.as_deref().unwrap_or(scene.formula().name())
+        self.scene.at.map_or(scene.formula().name(), |place| place.name)
     }
 
     fn output(&self) -> PathBuf {
-        let name = self.scene.at.as_deref().unwrap_or("picture");
+        let name = self.scene.at.map_or("picture", |place| place.name);
         self.output.clone().unwrap_or_else(|| format!("{name}.png").into())
     }
 }

@@ -1,6 +1,7 @@
 //! Errors as people meet them: what, why, and what to type next; and the status that scripts meet.
 
 use crate::{bus, fractal, store};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 /// Wrong usage or settings: trying again will never help.
@@ -181,9 +182,11 @@ fn store_advice(error: &store::Error) -> (u8, Vec<String>) {
 
 fn io_advice(error: &std::io::Error) -> (u8, Vec<String>) {
     match error.kind() {
-        std::io::ErrorKind::PermissionDenied => {
-            (2, lines(["a folder of your own:  --target DIR, --dir DIR or --log-file FILE"]))
+        ErrorKind::PermissionDenied => {
+            (2, lines(["a folder of your own:  --target DIR, --dir DIR, --log-file FILE or -o FILE"]))
         }
+        // What somebody asked for by name and is not there is told where it is read; this is where to write.
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::ReadOnlyFilesystem => (2, Vec::new()),
         _ => (1, Vec::new()),
     }
 }

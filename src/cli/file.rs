@@ -1,9 +1,21 @@
-//! Files that people have named: whatever happens, there is the whole new one or the one that was there before.
+//! Files that people have named. Whatever happens, there is the whole new one or the one that was there before.
 
+use super::failure::Usage;
+use anyhow::Context;
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+/// All that is in a file. One that is not there is not found.
+pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Usage::not_found(format!("there is no file {}", path.display())).into())
+        }
+        read => read.with_context(|| format!("read {}", path.display())),
+    }
+}
 
 /// Writes beside `path` and renames when everything is on the disk. An error and `None` leave nothing behind. What is
 /// no file, such as a pipe or a device, cannot be replaced and is written to directly.
@@ -19,13 +31,19 @@ pub fn write_whole<T>(
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut unfinished = tempfile::Builder::new();
     unfinished.prefix(".").suffix(".oat-tmp").permissions(Permissions::from_mode(0o666));
-    let unfinished = unfinished.tempfile_in(folder)?;
+    let unfinished = unfinished.tempfile_in(folder).map_err(bare)?;
     let written = flushed(unfinished.as_file(), write)?;
     if written.is_some() {
         unfinished.as_file().sync_all()?;
         unfinished.persist(path)?;
     }
     Ok(written)
+}
+
+/// Why it cannot be, without the name of an unfinished file that nobody has heard of.
+fn bare(error: io::Error) -> io::Error {
+    let told = error.to_string();
+    io::Error::new(error.kind(), told.split(" at path ").next().unwrap_or_default())
 }
 
 fn flushed<T>(file: &File, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>) -> io::Result<T> {

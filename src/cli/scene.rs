@@ -1,8 +1,11 @@
 //! The flags that say what to draw: a place, a file to draw again, or numbers.
 
 use super::failure::Usage;
+use super::file::read;
 use crate::fractal::{Border, Colouring, Formula, Palette, Picture, Samples, Scene, Viewport, catalogue};
 use anyhow::Context;
+use catalogue::Place;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use num_complex::Complex64;
 use std::path::{Path, PathBuf};
@@ -13,8 +16,9 @@ const NUMBERS: [&str; 10] = ["formula", "julia", "cx", "cy", "center", "span", "
 #[command(next_help_heading = "Scene", allow_negative_numbers = true)]
 pub struct SceneArgs {
     /// A place of the tour; oat scenes lists them
-    #[arg(long, value_name = "NAME", conflicts_with = "like", conflicts_with_all = NUMBERS)]
-    pub at: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = place(), hide_possible_values = true)]
+    #[arg(conflicts_with = "like", conflicts_with_all = NUMBERS)]
+    pub at: Option<&'static Place>,
     /// The scene of a picture that oat has drawn
     #[arg(long, value_name = "FILE", conflicts_with_all = NUMBERS)]
     like: Option<PathBuf>,
@@ -35,7 +39,7 @@ pub struct SceneArgs {
     #[arg(long, value_name = "RE,IM", value_parser = complex, conflicts_with_all = ["xa", "xb", "ya", "yb"], allow_hyphen_values = true)]
     center: Option<Complex64>,
     /// Width of the window; the pixels are square
-    #[arg(long, value_name = "W", conflicts_with_all = ["xa", "xb", "ya", "yb"])]
+    #[arg(long, value_name = "W", value_parser = span, conflicts_with_all = ["xa", "xb", "ya", "yb"])]
     span: Option<f64>,
     /// Left bound, instead of centre and span
     #[arg(long, value_name = "X", requires_all = ["xb", "ya", "yb"])]
@@ -63,7 +67,7 @@ pub struct SceneArgs {
     iterations: Option<u32>,
     /// Colours; oat palettes lists them
     /// [default: the place's, else ocean]
-    #[arg(long, value_name = "NAME", value_parser = palette, verbatim_doc_comment)]
+    #[arg(long, value_name = "NAME", value_parser = palette(), hide_possible_values = true, verbatim_doc_comment)]
     palette: Option<Palette>,
     /// Where in the palette to begin, in turns
     #[arg(long, value_name = "T")]
@@ -96,7 +100,12 @@ fn complex(text: &str) -> Result<Complex64, String> {
 pub fn dimensions(text: &str) -> Result<(u32, u32), String> {
     let parse = |side: &str| side.parse().ok().filter(|side| (1..=100_000).contains(side));
     let sides = text.split_once(['x', '×']).and_then(|(width, height)| Some((parse(width)?, parse(height)?)));
-    sides.ok_or_else(|| "expected width x height in pixels, such as 960x720".into())
+    sides.ok_or_else(|| "expected width x height in pixels, such as 960x720, each from 1 to 100000".into())
+}
+
+/// Further down a negative width turns the picture around, which is what bounds are for.
+fn span(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|span| *span > 0.0).ok_or_else(|| "expected a number above 0".into())
 }
 
 pub fn samples(text: &str) -> Result<Samples, String> {
@@ -108,18 +117,23 @@ fn border(text: &str) -> Result<Border, String> {
     Border::named(text).ok_or_else(|| format!("expected one of {}", names()))
 }
 
-fn palette(text: &str) -> Result<Palette, String> {
-    let names = || Palette::ALL.map(Palette::name).join(", ");
-    Palette::named(text).ok_or_else(|| format!("expected one of {}", names()))
+fn palette() -> impl TypedValueParser<Value = Palette> {
+    let names = PossibleValuesParser::new(Palette::ALL.map(Palette::name));
+    names.map(|name| Palette::named(&name).expect("it is one of them"))
+}
+
+fn place() -> impl TypedValueParser<Value = &'static Place> {
+    let names = PossibleValuesParser::new(catalogue::TOUR.map(|place| place.name));
+    names.map(|name| catalogue::place(&name).expect("it is one of them"))
 }
 
 impl SceneArgs {
     /// The scene that the flags mean.
     pub fn scene(&self) -> anyhow::Result<Scene> {
         let base = match (&self.at, &self.like) {
-            (Some(name), _) => {
+            (Some(place), _) => {
                 let (width, height) = self.size().unwrap_or((960, 720));
-                place(name)?.scene(width, height, Samples::FOUR)?
+                place.scene(width, height, Samples::FOUR)?
             }
             (None, Some(file)) => scene_of(file)?,
             (None, None) => self.numbers()?,
@@ -185,16 +199,9 @@ impl SceneArgs {
     }
 }
 
-/// The place of the tour with this name.
-pub fn place(name: &str) -> Result<&'static catalogue::Place, Usage> {
-    let names = || catalogue::TOUR.map(|place| place.name).join(", ");
-    catalogue::place(name)
-        .ok_or_else(|| Usage::new(format!("there is no place called {name:?}")).fix(format!("one of {}", names())))
-}
-
 /// The scene that oat has written into a PNG.
 pub fn scene_of(file: &Path) -> anyhow::Result<Scene> {
-    let png = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
+    let png = read(file)?;
     let (_, scene) = Picture::from_png(&png).with_context(|| format!("read {}", file.display()))?;
     Ok(scene.ok_or_else(|| Usage::new(format!("{} does not say how it was drawn: it is not oat's", file.display())))?)
 }

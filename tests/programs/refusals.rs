@@ -11,7 +11,13 @@ fn a_wrong_flag_is_usage_and_suggests_the_right_one() {
     assert!(stderr(&wrong).contains("--tasks"), "{}", stderr(&wrong));
     assert!(wrong.stdout.is_empty());
     assert_eq!(oat(home.path(), &["list", "--state", "nonsense"]).status.code(), Some(2));
-    assert_eq!(oat(home.path(), &["draw", "--at", "atlantis", "-o", "a.png"]).status.code(), Some(2));
+    for (wrong, right) in
+        [(["--at", "dragn"], "'dragon'"), (["--palette", "emberr"], "'ember'"), (["--span", "-1"], "above 0")]
+    {
+        let told = oat(home.path(), &["draw", wrong[0], wrong[1], "-o", "a.png"]);
+        assert_eq!(told.status.code(), Some(2), "{wrong:?}");
+        assert!(stderr(&told).contains(right), "{}", stderr(&told));
+    }
     assert_eq!(oat(home.path(), &["draw", "--width", "0", "-o", "a.png"]).status.code(), Some(2));
     let never = program("oat-producer", home.path())
         .args(["--formula=julia", "--max-iterations=11", "--min-iterations=1"])
@@ -63,6 +69,31 @@ fn an_exchange_that_is_not_there_is_not_found() {
     let monitor = oat(home.path(), &["bus", "monitor", "--exchange", "nowhere:#"]);
     assert_eq!(monitor.status.code(), Some(5), "{}", stderr(&monitor));
     assert!(stderr(&monitor).contains("nowhere") && !stderr(&monitor).contains("oat setup"), "{}", stderr(&monitor));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_not_found() {
+    let home = home();
+    assert!(oat(home.path(), &["setup"]).status.success());
+    let commands: [&[&str]; 3] =
+        [&["show", "no.png"], &["draw", "--like", "no.png"], &["bus", "publish", "Made", "no.png"]];
+    for arguments in commands {
+        let missing = oat(home.path(), arguments);
+        assert_eq!(missing.status.code(), Some(5), "{arguments:?}: {}", stderr(&missing));
+        assert!(stderr(&missing).contains("there is no file no.png"), "{arguments:?}: {}", stderr(&missing));
+    }
+}
+
+/// A service manager must not try that again.
+#[test]
+fn a_folder_that_is_not_there_is_a_matter_of_settings() {
+    let home = home();
+    let log = program("oat-worker", home.path()).args(["--log-file", "/nonexistent/log"]).output().unwrap();
+    assert_eq!(log.status.code(), Some(2), "{}", stderr(&log));
+    assert!(stderr(&log).contains("open the log file /nonexistent/log"), "{}", stderr(&log));
+    let folder = oat(home.path(), &["draw", "--size", "9x9", "-o", "/nonexistent/a.png"]);
+    assert_eq!(folder.status.code(), Some(2), "{}", stderr(&folder));
+    assert!(stderr(&folder).ends_with("No such file or directory (os error 2)\n"), "{}", stderr(&folder));
 }
 
 #[test]

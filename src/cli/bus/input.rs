@@ -4,6 +4,7 @@ use crate::bus::service::CONVERSATION;
 use crate::bus::{HeaderValue, Message};
 use crate::cli::connect::EncodingArg;
 use crate::cli::failure::Usage;
+use crate::cli::file;
 use crate::task::Encoding;
 use crate::tools::payload;
 use crate::tools::payload::{Unreadable, cbor, written};
@@ -62,9 +63,9 @@ impl PayloadArgs {
 }
 
 /// A file, or standard input; a terminal there would wait for ever for whoever does not know that it waits.
-pub fn read(file: &str) -> anyhow::Result<Vec<u8>> {
-    if file != "-" {
-        return std::fs::read(Path::new(file)).with_context(|| format!("read {file}"));
+pub fn read(name: &str) -> anyhow::Result<Vec<u8>> {
+    if name != "-" {
+        return file::read(Path::new(name));
     }
     let mut stdin = std::io::stdin();
     if stdin.is_terminal() {
