@@ -2,8 +2,13 @@
 
 mod support;
 
+use futures_util::future::join_all;
+use oat::bus::{Connection, Message, Options, Queue, Topology};
+use oat::tools::probe::options;
+use oat::tools::probe::proxy::Proxy;
 use serde_json::Value;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Of two seconds, as asked for below; what a busy machine may add is half a second.
 const HEARTBEAT: f64 = 2.0;
@@ -61,4 +66,41 @@ fn what_cannot_be_watched_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{url}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("--amqp-url amqp://"));
     }
+}
+
+/// So long that half of it, by which lapin's own clockwork may be late, is more than the second that is allowed.
+const LONG: Duration = Duration::from_secs(6);
+const SOON: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_broker_is_given_up_within_two_intervals_and_a_second_whenever_it_falls_silent() {
+    let near = Connection::open(support::rabbitmq_url(), Topology::default(), Options::default()).await.unwrap();
+    let noticed = join_all([0, 50, 200, 500].map(|questions| silenced(&near, questions))).await;
+    assert!(noticed.iter().all(|after| *after <= LONG * 2 + Duration::from_secs(1)), "{noticed:?}");
+    near.close().await;
+}
+
+/// How long it takes a client to notice that its broker, whose last word was a delivery, has fallen silent: so many questions
+/// of somebody else's after a heartbeat of its own.
+async fn silenced(near: &Connection, questions: u32) -> Duration {
+    let mut url = url::Url::parse(support::rabbitmq_url()).unwrap();
+    let proxy = Proxy::start(url.socket_addrs(|| None).unwrap()[0]).unwrap();
+    url.set_port(Some(proxy.address().port())).unwrap();
+    let queue = Queue::exclusive("silence");
+    let topology = Topology { exchanges: vec![], queues: vec![queue.clone()] };
+    let far = Connection::open(url.as_str(), topology, options(LONG)).await.unwrap();
+    let mut consumer = far.consume(&queue.name, 1).await.unwrap();
+    // The first of its two connections is the one that consumes.
+    assert!(proxy.until(|sights| sights[0].heartbeats == 1, SOON).await, "no heartbeat");
+    for _ in 0..questions {
+        near.depth(&questions.to_string()).await.unwrap_err();
+    }
+    near.publisher().publish("", &queue.name, Message::default()).await.unwrap();
+    let _held = tokio::time::timeout(SOON, consumer.next()).await.expect("a delivery");
+    proxy.freeze();
+    let frozen = Instant::now();
+    let given_up = proxy.until(|sights| sights[..2].iter().all(|sight| sight.ended.is_some()), SOON).await;
+    assert!(given_up, "it was never given up");
+    let ended = proxy.sights()[..2].iter().map(|sight| sight.ended.unwrap().1).max().unwrap();
+    ended.saturating_duration_since(frozen)
 }

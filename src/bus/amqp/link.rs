@@ -51,7 +51,7 @@ async fn supervise(plan: Arc<Plan>, role: Role, first: Arc<Session>, latest: wat
     loop {
         let why = tokio::select! {
             () = plan.closing.cancelled() => break,
-            why = session.ended() => why,
+            why = session.watched() => why,
         };
         plan.news.lost(role, why);
         session.cut();

@@ -102,6 +102,19 @@ impl Session {
         self.why.get().map_or("", String::as_str)
     }
 
+    /// The same for its supervisor, which gives a silent broker up: two intervals are what AMQP grants it (0-9-1 §4.2.7), and
+    /// lapin looks only when it is about to send something itself, up to half an interval later.
+    pub async fn watched(&self) -> &str {
+        let limit = Duration::from_secs(self.connection.configuration().heartbeat().into()) * 2;
+        tokio::select! {
+            _ = self.ended() => {}
+            () = self.cutter.silence(limit), if !limit.is_zero() => {
+                self.fail(&format!("nothing was heard from the broker for {} s", limit.as_secs()));
+            }
+        }
+        self.ended().await
+    }
+
     /// Ends it without a word.
     pub fn cut(&self) {
         self.fail("the connection was cut");

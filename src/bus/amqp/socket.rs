@@ -1,7 +1,8 @@
 //! The way to the broker: names, TCP, TLS, each failing in its own words.
 //!
 //! We connect ourselves instead of leaving it to lapin for three reasons: each step is timed, a private CA *replaces*
-//! the system's, and we keep a second handle of the socket. Shutting that is the one sure way to end a session.
+//! the system's, and we keep a second handle of the socket. Shutting that is the one sure way to end a session, and
+//! by it one sees whether anything comes at all.
 
 use super::super::{Error, Options};
 use super::url::mask;
@@ -10,12 +11,16 @@ use async_rs::traits::Reactor;
 use lapin::tcp::{AsyncTcpStream, RustlsConnector, RustlsConnectorConfig};
 use lapin::uri::AMQPUri;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use std::future::pending;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::Interest;
+use tokio::net::TcpStream as Ear;
+use tokio::time::timeout;
 
 type Stream = AsyncTcpStream<<TokioRuntime as Reactor>::TcpStream>;
 
@@ -30,6 +35,31 @@ impl Cutter {
             // It may be closed already, which is what was wanted.
             let _ = socket.shutdown(Shutdown::Both);
         }
+    }
+
+    /// Returns when nothing at all has come for `limit`. Who slept meanwhile, stopped by a signal for instance, finds what
+    /// came in the socket: that was no silence. On a runtime of one thread, or it might be read between the two looks.
+    pub async fn silence(&self, limit: Duration) {
+        let Some(ear) = self.look(TcpStream::try_clone).and_then(|socket| Ear::from_std(socket).ok()) else {
+            return pending().await;
+        };
+        loop {
+            match timeout(limit, ear.ready(Interest::READABLE)).await {
+                // The kernel tells every handle of a socket when something comes. To read it, or to notice the end, is up
+                // to lapin: this only forgets that it came.
+                Ok(Ok(heard)) if !heard.is_read_closed() => {
+                    let _ = ear.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+                }
+                Ok(_) => return pending().await,
+                Err(_) if self.look(|socket| socket.peek(&mut [0])).is_some() => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// What the socket, as long as it is held, has to say.
+    fn look<T>(&self, ask: impl FnOnce(&TcpStream) -> io::Result<T>) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|socket| ask(socket).ok())
     }
 
     fn hold(&self, stream: &impl AsFd) -> io::Result<()> {
@@ -76,7 +106,7 @@ pub(super) async fn connect(
             Some(trusted) => stream.into_rustls(trusted, &uri.authority.host).await.map_err(tls),
         }
     };
-    match tokio::time::timeout(limit, connecting).await {
+    match timeout(limit, connecting).await {
         Ok(result) => result,
         Err(_) => {
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {:.1} s", limit.as_secs_f64())))
@@ -113,4 +143,66 @@ fn tls(error: io::Error) -> io::Error {
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, format!("TLS: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::poll;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::pin::pin;
+    use std::time::Instant;
+    use tokio::task::yield_now;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A socket under watch, and the peer's end.
+    fn pair() -> (Cutter, TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let cutter = Cutter::default();
+        cutter.hold(&ours).unwrap();
+        (cutter, ours, listener.accept().unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_be_read_is_no_silence() {
+        let (cutter, mut ours, mut peer) = pair();
+        peer.write_all(b"here").unwrap();
+        // So late that every deadline is over.
+        let mut silence = pin!(cutter.silence(Duration::ZERO));
+        for _ in 0..1000 {
+            assert!(poll!(&mut silence).is_pending());
+            yield_now().await;
+        }
+        ours.read_exact(&mut [0; 4]).unwrap();
+        timeout(LONG, silence).await.expect("now it is silent");
+    }
+
+    #[tokio::test]
+    async fn who_is_heard_in_time_is_not_silent_whoever_reads_it() {
+        let (cutter, mut ours, mut peer) = pair();
+        let limit = Duration::from_millis(500);
+        let (mut silence, begun) = (pin!(cutter.silence(limit)), Instant::now());
+        while begun.elapsed() < limit * 3 {
+            peer.write_all(b"here").unwrap();
+            assert!(poll!(&mut silence).is_pending());
+            yield_now().await;
+            while ours.read(&mut [0; 64]).is_ok() {}
+        }
+        timeout(LONG, silence).await.expect("now it is silent");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_ended_is_not_silent() {
+        let (cutter, _ours, peer) = pair();
+        drop(peer);
+        let mut silence = pin!(cutter.silence(Duration::ZERO));
+        for _ in 0..1000 {
+            assert!(poll!(&mut silence).is_pending());
+            yield_now().await;
+        }
+    }
 }
