@@ -174,6 +174,49 @@ pub async fn a_request_that_comes_twice_is_executed_once_and_answered_twice(bus:
     assert_eq!(executed.load(Ordering::Relaxed), 1);
 }
 
+pub async fn calling_off_the_unknown_pushes_no_answer_out_of_the_memory(bus: &Bus) {
+    let (bus, target) = open(bus).await;
+    let (executed, dropped, begun) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (counting, endless) = (executed.clone(), endless(dropped.clone(), begun.clone()));
+    let handler = move |request: Request| match request.method.as_str() {
+        "adder" => {
+            counting.fetch_add(1, Ordering::Relaxed);
+            Box::pin(add(request)) as std::pin::Pin<Box<dyn Future<Output = Result<Value, Failure>> + Send>>
+        }
+        _ => endless(request),
+    };
+    let _server = Server::serve(&bus, &target, 4, handler).await.unwrap();
+    let (queue, publisher) = (target_queue(&target).name, bus.publisher());
+    let answers = Queue::exclusive("answers");
+    let name = answers.name.clone();
+    bus.declare(&oat::bus::Topology { exchanges: vec![], queues: vec![answers] }).await.unwrap();
+    let mut consumer = bus.consume(&name, 10).await.unwrap();
+    let ask = async |method: &str, id: &str| {
+        let mut request = Message::new("application/json", br#"{"arg":1}"#.to_vec()).kind(method).id(id);
+        request.reply_to = Some(name.clone());
+        publisher.publish("", &queue, request).await.unwrap();
+    };
+    ask("adder", "once").await;
+    soon("an answer", consumer.next()).await.unwrap().ack().await.unwrap();
+    ask("endless", "long").await;
+    soon("the method begins", begun.notified()).await;
+    let exchange = format!("{queue}.cancel");
+    let unknown = (0..1000).map(|number| format!("unknown {number}"));
+    for id in unknown.chain(["early".into(), "long".into()]) {
+        let called_off = Message { correlation_id: Some(id), transient: true, ..Message::default() };
+        publisher.announce(&exchange, "", called_off).await.unwrap();
+    }
+    soon("all of them are heard", dropped.notified()).await;
+    soon("the failure", consumer.next()).await.unwrap().ack().await.unwrap();
+    // What was called off before it came is not executed; what was answered before is answered again.
+    ask("adder", "early").await;
+    ask("adder", "once").await;
+    let answer = soon("the answer", consumer.next()).await.unwrap();
+    assert_eq!(answer.message.correlation_id.as_deref(), Some("once"));
+    answer.ack().await.unwrap();
+    assert_eq!(executed.load(Ordering::Relaxed), 1);
+}
+
 pub async fn a_request_that_cannot_be_read_is_answered_with_the_reason(bus: &Bus) {
     let (bus, target) = open(bus).await;
     let _server = Server::serve(&bus, &target, 1, add).await.unwrap();

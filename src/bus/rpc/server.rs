@@ -104,7 +104,7 @@ where
     async fn hear_calling_off(self: Arc<Self>, mut consumer: Consumer) {
         while let Some(Some(delivery)) = self.stop.run_until_cancelled(consumer.next()).await {
             if let Some(id) = &delivery.message.correlation_id {
-                self.memory.case(id).called_off.cancel();
+                self.memory.call_off(id);
             }
             let _ = delivery.ack().await;
         }
