@@ -123,6 +123,7 @@ promises! {
         a_call_that_is_dropped_is_called_off,
         a_request_that_comes_twice_is_executed_once_and_answered_twice,
         calling_off_the_unknown_pushes_no_answer_out_of_the_memory,
+        no_call_is_lost_while_servers_come_and_go,
         a_request_that_cannot_be_read_is_answered_with_the_reason,
         a_stopped_server_finishes_what_it_has_begun,
         a_client_that_is_gone_leaves_no_queue;

@@ -144,6 +144,15 @@ impl Connection {
         }
     }
 
+    /// The same unless somebody consumes it or messages are in it, which the bus itself judges in the moment of deleting.
+    /// Whether it is gone.
+    pub async fn delete_unused_queue(&self, queue: &str) -> Result<bool, Error> {
+        match self {
+            Connection::Amqp(connection) => connection.delete_unused_queue(queue).await,
+            Connection::Local(connection) => connection.delete_unused_queue(queue).await,
+        }
+    }
+
     /// Says goodbye. Deliveries that are still out go back to their queues.
     pub async fn close(self) {
         match self {

@@ -5,7 +5,7 @@ use oat::bus::rpc::{Client, Error, Failure, Request, Server, Target};
 use oat::bus::{Connection, Error as BusError, HeaderValue, Message, Queue};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
@@ -215,6 +215,42 @@ pub async fn calling_off_the_unknown_pushes_no_answer_out_of_the_memory(bus: &Bu
     assert_eq!(answer.message.correlation_id.as_deref(), Some("once"));
     answer.ack().await.unwrap();
     assert_eq!(executed.load(Ordering::Relaxed), 1);
+}
+
+/// A service whose only server is replaced again and again: what one does not take waits for the next, or is refused.
+pub async fn no_call_is_lost_while_servers_come_and_go(bus: &Bus) {
+    let (bus, target) = open(bus).await;
+    let client = client(&bus, &target).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let calling = |number: u32| {
+        let (bus, client, over) = (bus.clone(), client.clone(), over.clone());
+        async move {
+            for pause in (0..12).cycle().skip(number as usize * 3) {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                match client.call("adder", &json!({"arg": number}), LONG / 4).await {
+                    Ok(sum) => assert_eq!(sum, json!(number + 1)),
+                    Err(Error::Unroutable { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+                // For a moment that is not always the same, so that the next one comes at any time of the change.
+                for _ in 0..pause {
+                    let _ = bus.depth("nothing").await;
+                }
+            }
+        }
+    };
+    let callers: Vec<_> = (0..4).map(|number| tokio::spawn(calling(number))).collect();
+    for _ in 0..100 {
+        Server::serve(&bus, &target, 8, add).await.unwrap().stop().await;
+    }
+    over.store(true, Ordering::Relaxed);
+    let server = Server::serve(&bus, &target, 8, add).await.unwrap();
+    for caller in callers {
+        soon("every call has an end", caller).await.unwrap();
+    }
+    server.stop().await;
 }
 
 pub async fn a_request_that_cannot_be_read_is_answered_with_the_reason(bus: &Bus) {

@@ -121,13 +121,22 @@ impl Connection {
 
     /// Deletes a queue, and declares it no more: whoever consumes or misses it must not bring it back meanwhile.
     pub async fn delete_queue(&self, queue: &str) -> Result<(), Error> {
+        self.delete(queue, false).await.map(drop)
+    }
+
+    /// The same if nobody consumes it and nothing waits in it; whether it is gone.
+    pub async fn delete_unused_queue(&self, queue: &str) -> Result<bool, Error> {
+        self.delete(queue, true).await
+    }
+
+    async fn delete(&self, queue: &str, unused: bool) -> Result<bool, Error> {
         let known = self.0.plan.forget(queue);
         let delete = |session: Arc<Session>| {
             let (plan, queue) = (self.0.plan.clone(), queue.to_owned());
-            async move { looking::delete(&plan, &session, &queue).await }
+            async move { looking::delete(&plan, &session, &queue, unused).await }
         };
         let deleted = self.0.insist("deleting a queue", delete).await;
-        if let (Err(_), Some(known)) = (&deleted, known) {
+        if let (Err(_) | Ok(false), Some(known)) = (&deleted, known) {
             self.0.plan.remember(&Topology { exchanges: vec![], queues: vec![known] });
         }
         deleted

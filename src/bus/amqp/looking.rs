@@ -46,11 +46,17 @@ pub(super) async fn purge(plan: &Plan, session: &Session, queue: &str) -> Result
     session.ask(purged).await.map(u64::from).map_err(|failure| about(failure, plan, queue))
 }
 
-/// Deletes a queue; one that is not there is deleted already.
-pub(super) async fn delete(plan: &Plan, session: &Session, queue: &str) -> Result<(), Trouble> {
+/// Deletes a queue, if `unused` only one without consumers and messages, and says whether it is gone; one that is not there
+/// is gone already.
+pub(super) async fn delete(plan: &Plan, session: &Session, queue: &str, unused: bool) -> Result<bool, Trouble> {
     let channel = channel(plan, session, queue).await?;
-    let deleted = channel.queue_delete(plan.name(queue)?, QueueDeleteOptions::default());
-    session.ask(deleted).await.map(drop).map_err(|failure| about(failure, plan, queue))
+    let options = QueueDeleteOptions { if_unused: unused, if_empty: unused, ..Default::default() };
+    match session.ask(channel.queue_delete(plan.name(queue)?, options)).await {
+        Ok(_) => Ok(true),
+        // Precondition failed: it is in use, or not empty.
+        Err(Failure::Said { code: 406, .. }) if unused => Ok(false),
+        Err(failure) => Err(about(failure, plan, queue)),
+    }
 }
 
 /// The same on a channel that is open: what was sent on it before has been done by then.

@@ -92,7 +92,16 @@ impl Connection {
 
     /// Deletes a queue.
     pub async fn delete_queue(&self, queue: &str) -> Result<(), Error> {
-        self.line.ask("deleting a queue", Work::Delete { queue: queue.into() }).await.map(drop)
+        self.delete(queue, false).await.map(drop)
+    }
+
+    /// Deletes a queue that nobody consumes and nothing is in; whether it is gone.
+    pub async fn delete_unused_queue(&self, queue: &str) -> Result<bool, Error> {
+        self.delete(queue, true).await
+    }
+
+    async fn delete(&self, queue: &str, unused: bool) -> Result<bool, Error> {
+        Ok(self.line.ask("deleting a queue", Work::Delete { queue: queue.into(), unused }).await?.deleted)
     }
 
     async fn look(&self, question: Question) -> Result<Told, Error> {

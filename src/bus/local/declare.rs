@@ -208,11 +208,17 @@ pub(super) fn existing_exchange(db: &Connection, name: &str) -> Result<ExchangeK
     }
 }
 
-/// Deletes a queue that is there, if this client may.
-pub(super) fn delete(db: &Connection, me: i64, name: &str) -> Result<(), Failure> {
-    let Some(found) = find_queue(db, name)? else { return Ok(()) };
+/// Deletes a queue that is there, if this client may; if `unused` only one without consumers and messages. Whether it is gone.
+pub(super) fn delete(db: &Connection, me: i64, name: &str, unused: bool) -> Result<bool, Failure> {
+    let Some(found) = find_queue(db, name)? else { return Ok(true) };
     found.is_for(me)?;
-    remove(db, found.id)
+    let sql = "SELECT EXISTS (SELECT 1 FROM bus_consumers WHERE queue = ?1)
+        OR EXISTS (SELECT 1 FROM bus_messages WHERE queue = ?2)";
+    if unused && db.prepare_cached(sql)?.query_row((name, found.id), |row| row.get(0))? {
+        return Ok(false);
+    }
+    remove(db, found.id)?;
+    Ok(true)
 }
 
 /// Removes all messages that wait in a queue, and counts them.

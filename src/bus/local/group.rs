@@ -163,7 +163,9 @@ fn perform(db: &Connection, me: i64, work: &Work, takers: &mut Vec<Taker>) -> Re
         Work::Settle { id, how } => claims::settle(db, me, *id, how)?,
         Work::Look(question) => return look::answer(db, me, question),
         Work::Purge { queue } => return Ok(Told { purged: declare::purge(db, me, queue)?, ..Told::default() }),
-        Work::Delete { queue } => declare::delete(db, me, queue)?,
+        Work::Delete { queue, unused } => {
+            return Ok(Told { deleted: declare::delete(db, me, queue, *unused)?, ..Told::default() });
+        }
         Work::Consume { consumer, queue, prefetch, parcels } => {
             declare::usable_queue(db, me, queue)?;
             let prefetch = usize::from((*prefetch).max(1));

@@ -23,6 +23,7 @@ pub(super) struct Told {
     pub seen: Vec<Seen>,
     pub names: Vec<String>,
     pub purged: u64,
+    pub deleted: bool,
 }
 
 /// What the thread says.
@@ -81,9 +82,10 @@ pub(super) enum Work {
     Purge {
         queue: String,
     },
-    /// Remove a queue.
+    /// Remove a queue, if `unused` only one without consumers and messages.
     Delete {
         queue: String,
+        unused: bool,
     },
     Close,
 }

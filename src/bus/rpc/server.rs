@@ -72,10 +72,8 @@ impl Server {
         self.tasks.close();
         self.tasks.wait().await;
         let Target::Oat { name } = &self.target else { return };
-        let unserved = |depth: super::super::Depth| depth.consumers == 0 && depth.ready == 0;
-        if self.bus.depth(name).await.is_ok_and(unserved)
-            && let Err(error) = self.bus.delete_queue(name).await
-        {
+        // Another server may come and take what has come meanwhile at any moment: the bus judges.
+        if let Err(error) = self.bus.delete_unused_queue(name).await {
             tracing::debug!(%error, "the queue of a service could not be deleted");
         }
     }
