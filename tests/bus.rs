@@ -126,7 +126,9 @@ promises! {
         no_call_is_lost_while_servers_come_and_go,
         a_request_that_cannot_be_read_is_answered_with_the_reason,
         a_stopped_server_finishes_what_it_has_begun,
-        a_client_that_is_gone_leaves_no_queue;
+        a_client_that_is_gone_leaves_no_queue,
+        a_client_that_closes_leaves_nothing_behind,
+        a_server_that_stops_leaves_no_queue_of_its_own;
     bodies:
         values_arrive_as_json_and_as_cbor,
         packed_bodies_arrive_and_say_how_they_are_packed,

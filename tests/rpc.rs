@@ -77,6 +77,23 @@ fn a_server_adds_and_draws_for_whoever_calls() {
 }
 
 #[test]
+fn a_call_in_the_words_of_oslo_leaves_no_queue() {
+    let [place, _] = Place::both();
+    let _server = place.start(&["serve", "--wire", "oslo"], "serving");
+    for _ in 0..3 {
+        assert_eq!(text(&place.oat(&["call", "adder", "1", "--wire", "oslo"]).stdout), "2\n");
+    }
+    let list = Command::new(env!("CARGO_BIN_EXE_oat"))
+        .env_clear()
+        .env("HOME", place.home.path())
+        .args(["bus", "queues", "--json"])
+        .output()
+        .unwrap();
+    assert!(text(&list.stdout).contains("myname"), "{}{}", text(&list.stdout), text(&list.stderr));
+    assert!(!text(&list.stdout).contains("reply_"), "{}", text(&list.stdout));
+}
+
+#[test]
 fn a_call_that_nobody_serves_says_so_at_once() {
     for place in Place::both() {
         let call = place.oat(&["call", "adder", "42"]);

@@ -303,6 +303,42 @@ pub async fn a_client_that_is_gone_leaves_no_queue(bus: &Bus) {
     .await;
 }
 
+pub async fn a_client_that_closes_leaves_nothing_behind(bus: &Bus) {
+    let (near, target) = open(bus).await;
+    let (dropped, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let _server = Server::serve(&near, &target, 1, endless(dropped.clone(), begun.clone())).await.unwrap();
+    let far = bus.open(&[], &[]).await;
+    let caller = client(&far, &target).await;
+    let call = tokio::spawn({
+        let caller = caller.clone();
+        async move { caller.call("endless", &json!({}), LONG * 60).await }
+    });
+    soon("the method begins", begun.notified()).await;
+    let oslo = client(&far, &Target::oslo("closes", None)).await;
+    let reply = |name: &String| name.starts_with("reply_");
+    let queue = far.queues().await.unwrap().into_iter().find(reply).expect("its queue for answers");
+    caller.close().await;
+    oslo.close().await;
+    let gone = far.depth(&queue).await;
+    assert!(matches!(gone, Err(BusError::Missing { .. })), "{gone:?}");
+    far.close().await;
+    soon("the handler is dropped", dropped.notified()).await;
+    assert!(soon("the call ends", call).await.unwrap().is_err());
+}
+
+pub async fn a_server_that_stops_leaves_no_queue_of_its_own(bus: &Bus) {
+    let topic = bus.name("stops");
+    let (bus, _) = open(bus).await;
+    let server = Server::serve(&bus, &Target::oslo(&topic, Some("myname")), 1, add).await.unwrap();
+    let mine = async || {
+        let all = bus.queues().await.unwrap().into_iter();
+        all.filter(|name| name.starts_with(&format!("{topic}_fanout_"))).collect::<Vec<_>>()
+    };
+    let queue = mine().await.pop().expect("its share of what goes to all");
+    server.stop().await;
+    assert!(matches!(bus.depth(&queue).await, Err(BusError::Missing { .. })) && mine().await.is_empty());
+}
+
 fn target_queue(target: &Target) -> Queue {
     let Target::Oat { name } = target else { panic!("these tests call services of ours") };
     Queue::new(name).kind(oat::bus::QueueKind::Classic).expires(LONG)

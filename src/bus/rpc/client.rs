@@ -7,8 +7,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
 
-/// How long telling a server that nobody waits any more may take; the deadline ends the work anyway.
+/// How long telling a server that nobody waits any more may take, and clearing up; deadlines and expiries do it anyway.
 const CALLING_OFF: Duration = Duration::from_secs(5);
 
 /// Calls the methods of one target; any number of calls at once.
@@ -20,15 +21,26 @@ struct Inner {
     line: Line,
     waiting: Arc<Waiting>,
     publisher: Publisher,
+    tasks: TaskTracker,
 }
 
 impl Client {
     /// A client of `target`. It need not be there yet.
     pub async fn open(bus: &Connection, target: &Target) -> Result<Client, Error> {
-        let waiting = Arc::new(Waiting::default());
-        let line = Line::open(bus, target, waiting.clone()).await?;
+        let (waiting, tasks) = (Arc::new(Waiting::default()), TaskTracker::new());
+        let line = Line::open(bus, target, waiting.clone(), &tasks).await?;
         let (target, publisher) = (target.clone(), bus.publisher());
-        Ok(Client(Arc::new(Inner { target, line, waiting, publisher })))
+        Ok(Client(Arc::new(Inner { target, line, waiting, publisher, tasks })))
+    }
+
+    /// Ends it, its clones as well, and returns when calls under way are called off and its queue for answers is deleted.
+    /// Dropping the last clone does the same, but whoever closes the connection right after that is too early for it.
+    pub async fn close(self) {
+        let Inner { line, waiting, tasks, .. } = &*self.0;
+        waiting.give_up();
+        line.close();
+        tasks.close();
+        let _ = timeout(CALLING_OFF, tasks.wait()).await;
     }
 
     /// What `method` answers to `args`, which are named.
@@ -78,10 +90,11 @@ impl Drop for Call {
         let publisher = self.client.publisher.clone();
         // Outside of a runtime nobody can be told, and the deadline has to do.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
+            let telling = async move {
                 let told = timeout(CALLING_OFF, publisher.announce(&exchange.name, "", message)).await;
                 tracing::debug!(?told, "a call was called off");
-            });
+            };
+            self.client.tasks.spawn_on(telling, &runtime);
         }
     }
 }

@@ -3,28 +3,36 @@
 use super::super::{Connection, Consumer, Error, Message, Publisher, Topology, amqp};
 use super::Target;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// Who waits for the answer to which request.
-#[derive(Default)]
-pub(super) struct Waiting(Mutex<HashMap<String, oneshot::Sender<Message>>>);
+/// Who waits for the answer to which request; nobody any more once no answer can come.
+pub(super) struct Waiting(Mutex<Option<HashMap<String, oneshot::Sender<Message>>>>);
+
+impl Default for Waiting {
+    fn default() -> Waiting {
+        Waiting(Mutex::new(Some(HashMap::new())))
+    }
+}
 
 impl Waiting {
     pub fn expect(&self, id: &str) -> oneshot::Receiver<Message> {
         let (sender, receiver) = oneshot::channel();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.into(), sender);
+        if let Some(all) = self.lock().as_mut() {
+            all.insert(id.into(), sender);
+        }
         receiver
     }
 
     pub fn forget(&self, id: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.take(id);
     }
 
     fn hear(&self, id: Option<String>, answer: Message) {
-        let waits = id.and_then(|id| self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id));
+        let waits = id.and_then(|id| self.take(&id));
         // Whoever stopped waiting at this moment is as good as one who never did.
         if waits.is_none_or(|sender| sender.send(answer).is_err()) {
             tracing::debug!("an answer that nobody waits for");
@@ -32,8 +40,16 @@ impl Waiting {
     }
 
     /// No answer can come any more.
-    fn give_up(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    pub fn give_up(&self) {
+        self.lock().take();
+    }
+
+    fn take(&self, id: &str) -> Option<oneshot::Sender<Message>> {
+        self.lock().as_mut()?.remove(id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<String, oneshot::Sender<Message>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,7 +60,13 @@ pub(super) enum Line {
 }
 
 impl Line {
-    pub async fn open(bus: &Connection, target: &Target, waiting: Arc<Waiting>) -> Result<Line, Error> {
+    /// A line; `tasks` hears at it and clears up behind it.
+    pub async fn open(
+        bus: &Connection,
+        target: &Target,
+        waiting: Arc<Waiting>,
+        tasks: &TaskTracker,
+    ) -> Result<Line, Error> {
         if let (Connection::Amqp(connection), Target::Oat { .. }) = (bus, target) {
             let target = target.clone();
             let hear = move |answer: Message| waiting.hear(target.answered(&answer), answer);
@@ -56,7 +78,7 @@ impl Line {
         let consumer = bus.consume(&name, 100).await?;
         let stop = CancellationToken::new();
         let ear = Ear { bus: bus.clone(), consumer, name: name.clone(), target: target.clone(), waiting };
-        tokio::spawn(ear.listen(stop.clone()));
+        tasks.spawn(ear.listen(stop.clone()));
         Ok(Line::Queue { publisher: bus.publisher(), name, stop })
     }
 
@@ -65,6 +87,13 @@ impl Line {
         match self {
             Line::Direct(_) => None,
             Line::Queue { name, .. } => Some(name),
+        }
+    }
+
+    /// Hears no more.
+    pub fn close(&self) {
+        if let Line::Queue { stop, .. } = self {
+            stop.cancel();
         }
     }
 
@@ -96,9 +125,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if let Line::Queue { stop, .. } = self {
-            stop.cancel();
-        }
+        self.close();
     }
 }
 

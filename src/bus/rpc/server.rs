@@ -22,6 +22,8 @@ const AGAIN: Duration = Duration::from_millis(250);
 pub struct Server {
     bus: Connection,
     target: Target,
+    /// The names of its queues; the last one nobody shares, unless it is the only one.
+    queues: Vec<String>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -46,8 +48,10 @@ impl Server {
         H: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Value, Failure>> + Send + 'static,
     {
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let server = Server { bus: bus.clone(), target: target.clone(), stop: stop.clone(), tasks: tasks.clone() };
+        let (stop, tasks, topology) = (CancellationToken::new(), TaskTracker::new(), target.topology());
+        let queues = topology.queues.iter().map(|queue| queue.name.clone()).collect();
+        let server =
+            Server { bus: bus.clone(), target: target.clone(), queues, stop: stop.clone(), tasks: tasks.clone() };
         let (target, publisher, memory) = (target.clone(), bus.publisher(), Memory::default());
         let slots = slots.max(1);
         let places = Arc::new(Semaphore::new(slots.into()));
@@ -58,10 +62,9 @@ impl Server {
             bus.declare(&topology).await?;
             server.tasks.spawn(desk.clone().hear_calling_off(bus.consume(&name, slots).await?));
         }
-        let topology = desk.target.topology();
         bus.declare(&topology).await?;
-        for queue in &topology.queues {
-            server.tasks.spawn(desk.clone().take(bus.consume(&queue.name, slots).await?));
+        for queue in &server.queues {
+            server.tasks.spawn(desk.clone().take(bus.consume(queue, slots).await?));
         }
         Ok(server)
     }
@@ -71,10 +74,15 @@ impl Server {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        let Target::Oat { name } = &self.target else { return };
-        // Another server may come and take what has come meanwhile at any moment: the bus judges.
-        if let Err(error) = self.bus.delete_unused_queue(name).await {
-            tracing::debug!(%error, "the queue of a service could not be deleted");
+        let Some(queue) = self.queues.last() else { return };
+        let deleted = match &self.target {
+            // Another server may come and take what has come meanwhile at any moment: the bus judges.
+            Target::Oat { .. } => self.bus.delete_unused_queue(queue).await.map(drop),
+            // Its share of what goes to all, which nobody else would ever read.
+            Target::Oslo { .. } => self.bus.delete_queue(queue).await,
+        };
+        if let Err(error) = deleted {
+            tracing::debug!(%error, queue, "the queue of a service could not be deleted");
         }
     }
 }

@@ -48,7 +48,7 @@ impl Args {
         let bus = self.target.open(environment, "call").await?;
         let client = Client::open(&bus, &self.target.target()).await?;
         let answer = client.call(&self.method, &args, self.timeout).await;
-        drop(client);
+        client.close().await;
         bus.close().await;
         match answer? {
             Value::String(text) => tell!("{text}"),

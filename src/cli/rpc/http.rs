@@ -41,7 +41,8 @@ impl Args {
         let logging = log_bus.open(&bus, &self.target.bus.names().logs, "oat-rpc-http").await?;
         let client = Client::open(&bus, &self.target.target()).await?;
         tracing::info!("listening on http://{}/", listener.local_addr()?);
-        front::run(Front { client, within: self.timeout }, listener, shutdown).await;
+        front::run(Front { client: client.clone(), within: self.timeout }, listener, shutdown).await;
+        client.close().await;
         logging.finish().await;
         bus.close().await;
         Ok(ExitCode::SUCCESS)
