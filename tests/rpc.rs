@@ -77,6 +77,31 @@ fn a_server_adds_and_draws_for_whoever_calls() {
 }
 
 #[test]
+fn whole_numbers_are_added_exactly_or_not_at_all() {
+    for place in Place::both() {
+        let _server = place.start(&["serve"], "serving");
+        for (number, sum) in [
+            ("9223372036854775807", "9223372036854775808"),
+            ("18446744073709551614", "18446744073709551615"),
+            ("-9223372036854775808", "-9223372036854775807"),
+            ("0.5", "1.5"),
+        ] {
+            let call = place.oat(&["call", "adder", number]);
+            assert_eq!(text(&call.stdout).trim_end(), sum, "{}", text(&call.stderr));
+        }
+        // The last is a float by its looks; but 1e300 and one is 1e300 again.
+        for number in ["18446744073709551615", "1e300"] {
+            let call = place.oat(&["call", "adder", number]);
+            assert_eq!((call.status.code(), text(&call.stdout).as_str()), (Some(1), ""));
+            assert!(text(&call.stderr).contains("OverflowError"), "{}", text(&call.stderr));
+        }
+        let call = place.oat(&["call", "adder", "18446744073709551616"]);
+        assert_eq!(call.status.code(), Some(2), "{}", text(&call.stdout));
+        assert!(text(&call.stderr).contains("64 bits"), "{}", text(&call.stderr));
+    }
+}
+
+#[test]
 fn a_call_in_the_words_of_oslo_leaves_no_queue() {
     let [place, _] = Place::both();
     let _server = place.start(&["serve", "--wire", "oslo"], "serving");

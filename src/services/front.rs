@@ -84,7 +84,7 @@ impl Front {
                     said(status(&error), format!("{error}\n"))
                 }
             },
-            None => said(StatusCode::BAD_REQUEST, "num is a whole number\n".into()),
+            None => said(StatusCode::BAD_REQUEST, "num is a whole number of at most 64 bits\n".into()),
         }
     }
 }
@@ -93,7 +93,10 @@ impl Front {
 fn number(query: &str) -> Option<Value> {
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     match pairs.find(|(name, _)| name == "num") {
-        Some((_, text)) => text.parse::<i64>().ok().map(|number| json!(number)),
+        Some((_, text)) => {
+            let whole = text.parse::<i64>().map(Value::from);
+            whole.or_else(|_| text.parse::<u64>().map(Value::from)).ok()
+        }
         None => Some(json!(1)),
     }
 }
@@ -125,5 +128,7 @@ mod tests {
         {
             assert_eq!(number(query), found.map(|number| json!(number)), "{query}");
         }
+        assert_eq!(number("num=18446744073709551615"), Some(json!(u64::MAX)));
+        assert_eq!(number("num=18446744073709551616"), None);
     }
 }

@@ -18,11 +18,16 @@ pub async fn answer(request: Request, limits: Limits) -> Result<Value, Failure> 
     }
 }
 
-/// `arg` and one.
+/// `arg` and one, exactly or not at all: whole numbers have 64 bits here, and beyond 2⁵³ a float has no room for the one.
 fn adder(args: &Value) -> Result<Value, Failure> {
-    let whole = args["arg"].as_i64().and_then(|number| number.checked_add(1)).map(|sum| json!(sum));
-    let sum = whole.or_else(|| args["arg"].as_f64().map(|number| json!(number + 1.0)));
-    sum.ok_or_else(|| Failure::new("TypeError", format!("arg is {}, and no number", args["arg"])))
+    let arg = &args["arg"];
+    let whole = arg.as_i64().map(i128::from).or_else(|| arg.as_u64().map(i128::from)).map(|whole| whole + 1);
+    let sum = match (whole, arg.as_f64()) {
+        (Some(sum), _) => u64::try_from(sum).map(Value::from).or_else(|_| i64::try_from(sum).map(Value::from)).ok(),
+        (None, Some(real)) => Some(json!(real + 1.0)).filter(|_| real.abs() < (1u64 << 53) as f64),
+        (None, None) => return Err(Failure::new("TypeError", format!("arg is {arg}, and no number"))),
+    };
+    sum.ok_or_else(|| Failure::new("OverflowError", format!("the sum of {arg} and 1 does not fit into 64 bits")))
 }
 
 /// The place `at`, `width` by `height`: its PNG in hexadecimal digits, and the checksums.
@@ -58,5 +63,22 @@ struct CallingOff(Arc<Stop>);
 impl Drop for CallingOff {
     fn drop(&mut self) {
         self.0.call_off();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_exact_sum_has_none() {
+        let sum = |arg: Value| adder(&json!({"arg": arg})).map_err(|failure| failure.kind);
+        assert_eq!(sum(json!(i64::MAX)), Ok(json!(1_u64 << 63)));
+        assert_eq!(sum(json!(i64::MIN)), Ok(json!(i64::MIN + 1)));
+        assert_eq!((sum(json!(-1)), sum(json!(0.5))), (Ok(json!(0)), Ok(json!(1.5))));
+        for arg in [json!(u64::MAX), json!(2_f64.powi(53)), json!(-1e300)] {
+            assert_eq!(sum(arg), Err("OverflowError".into()));
+        }
+        assert_eq!(sum(json!("1")), Err("TypeError".into()));
     }
 }

@@ -15,11 +15,12 @@ use std::time::Duration;
 pub(super) const UNUSED: Duration = Duration::from_secs(1800);
 
 /// Python's built-in exceptions that a method is likely to mean; a caller raises these as what they are.
-const BUILT_IN: [&str; 8] = [
+const BUILT_IN: [&str; 9] = [
     "ArithmeticError",
     "KeyError",
     "LookupError",
     "NotImplementedError",
+    "OverflowError",
     "PermissionError",
     "RuntimeError",
     "TypeError",

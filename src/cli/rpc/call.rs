@@ -78,9 +78,22 @@ fn arguments(method: &str, values: &[String]) -> Result<Value, Usage> {
             (None, "draw", 0) => ("at", text.as_str()),
             _ => return Err(Usage::new(format!("{text:?} has no name")).fix(format!("NAME={text}"))),
         };
-        args.insert(name.into(), serde_json::from_str(text).unwrap_or_else(|_| text.into()));
+        args.insert(name.into(), value(text)?);
     }
     Ok(args.into())
+}
+
+/// JSON or a bare word. A whole number that is too large would become a float, which is another number.
+fn value(text: &str) -> Result<Value, Usage> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match whole && text.parse::<i64>().is_err() && text.parse::<u64>().is_err() {
+        true => {
+            Err(Usage::new(format!("{text} does not fit into 64 bits"))
+                .fix(format!("NAME='\"{text}\"'      as a text")))
+        }
+        false => Ok(serde_json::from_str(text).unwrap_or_else(|_| text.into())),
+    }
 }
 
 #[cfg(test)]
@@ -97,5 +110,8 @@ mod tests {
         assert_eq!(read("draw", &["dragon", "width=64"]), Some(json!({"at": "dragon", "width": 64})));
         assert_eq!(read("other", &["x=[1]", "y=word"]), Some(json!({"x": [1], "y": "word"})));
         assert_eq!(read("other", &["42"]), None);
+        assert_eq!(read("adder", &["18446744073709551615"]), Some(json!({"arg": u64::MAX})));
+        assert_eq!(read("adder", &["18446744073709551616"]), None);
+        assert_eq!(read("adder", &["-0"]), Some(json!({"arg": -0.0})));
     }
 }
