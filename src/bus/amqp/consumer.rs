@@ -278,8 +278,8 @@ impl Pump {
         let tag = subscription.stream.tag();
         let lease = subscription.lease.clone();
         let cancelling = lease.channel.basic_cancel(tag, BasicCancelOptions::default());
-        let cancelled = timeout(GOODBYE, lease.session.during(cancelling)).await;
-        if matches!(cancelled, Ok(Ok(()))) {
+        let cancelled = matches!(timeout(GOODBYE, lease.session.during(cancelling)).await, Ok(Ok(())));
+        if cancelled {
             // What was on its way; lapin ends the stream after the broker's answer.
             while let Ok(Some(Ok(delivery))) = timeout(GOODBYE, subscription.stream.next()).await {
                 self.inbox.put(delivery, lease.clone());
@@ -287,6 +287,12 @@ impl Pump {
         }
         drop(subscription);
         self.return_unread();
+        if cancelled {
+            // A question on the same channel: once it is answered, what was given back is in its queue. Whoever looks at
+            // the queue or deletes it next does so by another channel.
+            let question = lease.channel.basic_qos(self.wish.prefetch, BasicQosOptions { global: false });
+            let _ = timeout(GOODBYE, lease.session.during(question)).await;
+        }
     }
 
     /// Gives back what the inbox holds; what came by a lost session has gone back already.
