@@ -119,6 +119,15 @@ fn a_call_in_the_words_of_oslo_leaves_no_queue() {
 }
 
 #[test]
+fn a_port_in_use_is_the_only_thing_that_is_said() {
+    let [place, _] = Place::both();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let http = place.oat(&["http", "--listen", &taken.local_addr().unwrap().to_string()]);
+    assert_eq!(http.status.code(), Some(1));
+    assert!(text(&http.stderr).starts_with("error: listen on"), "{}", text(&http.stderr));
+}
+
+#[test]
 fn a_call_that_nobody_serves_says_so_at_once() {
     for place in Place::both() {
         let call = place.oat(&["call", "adder", "42"]);

@@ -61,7 +61,10 @@ impl DaemonArgs {
         telemetry::start(&self.logging(environment), listener).with_context(log_file)?;
         let _pid_file = self.pid_file.clone().map(PidFile::write).transpose()?;
         let status = runtime()?.block_on(async { service(Shutdown::on_signals()?, log_bus).await });
-        tracing::info!("stopped");
+        // What never began has not stopped; its error is told by whoever called.
+        if status.is_ok() {
+            tracing::info!("stopped");
+        }
         status
     }
 
