@@ -2,12 +2,17 @@
 
 mod support;
 
+use oat::bus::rpc::{Failure, Request, Server, Target};
+use oat::bus::{Connection, Options, Topology};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 /// A home of its own and a bus: a file there, or the shared broker.
 struct Place {
@@ -38,8 +43,22 @@ impl Place {
         }
         command.arg("rpc").args(arguments);
         // Names that no other test uses on the broker that all share.
-        command.arg("--queue-prefix").arg(format!("{}-", self.home.path().file_name().unwrap().display()));
+        command.arg("--queue-prefix").arg(self.prefix());
         command
+    }
+
+    fn prefix(&self) -> String {
+        format!("{}-", self.home.path().file_name().unwrap().display())
+    }
+
+    /// The bus that its commands find.
+    fn url(&self) -> String {
+        let folder = self.home.path().join(".local/share/oat");
+        std::fs::create_dir_all(&folder).unwrap();
+        match self.broker {
+            true => support::rabbitmq_url().into(),
+            false => format!("sqlite:{}/oat.db", folder.display()),
+        }
     }
 
     fn oat(&self, arguments: &[&str]) -> Output {
@@ -102,6 +121,22 @@ fn whole_numbers_are_added_exactly_or_not_at_all() {
 }
 
 #[test]
+fn a_call_answers_programs_in_one_line_of_json() {
+    for place in Place::both() {
+        let _server = place.start(&["serve"], "serving");
+        let answer = |arguments: &[&str]| -> Value {
+            let call = place.oat(&[&["call", "--json"], arguments].concat());
+            serde_json::from_str(&text(&call.stdout)).unwrap_or_else(|_| panic!("{}", text(&call.stderr)))
+        };
+        assert_eq!(answer(&["adder", "42"]), json!({"v": 1, "answer": 43}));
+        let drawn = answer(&["draw", "dragon", "width=40", "height=30", "--output", "small.png"]);
+        let png = std::fs::read(place.home.path().join("small.png")).unwrap();
+        assert_eq!(drawn["answer"]["checksum"], hex::encode(Sha256::digest(&png)), "{drawn}");
+        assert_eq!((&drawn["answer"]["file"], &drawn["answer"]["png"]), (&json!("small.png"), &Value::Null));
+    }
+}
+
+#[test]
 fn a_call_in_the_words_of_oslo_leaves_no_queue() {
     let [place, _] = Place::both();
     let _server = place.start(&["serve", "--wire", "oslo"], "serving");
@@ -116,6 +151,41 @@ fn a_call_in_the_words_of_oslo_leaves_no_queue() {
         .unwrap();
     assert!(text(&list.stdout).contains("myname"), "{}{}", text(&list.stdout), text(&list.stderr));
     assert!(!text(&list.stdout).contains("reply_"), "{}", text(&list.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_calls_off_what_was_called() {
+    for place in Place::both() {
+        let bus = Connection::open(&place.url(), Topology::default(), Options::default()).await.unwrap();
+        let (begun, dropped) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let signals = (begun.clone(), dropped.clone());
+        let endless = move |_: Request| {
+            let (begun, tell) = (signals.0.clone(), Tell(signals.1.clone()));
+            async move {
+                let _tell = tell;
+                begun.notify_one();
+                std::future::pending::<Result<Value, Failure>>().await
+            }
+        };
+        let target = Target::oat(&format!("{}rpc.test", place.prefix()));
+        let _server = Server::serve(&bus, &target, 1, endless).await.unwrap();
+        let call = place.command(&["call", "wait"]).stderr(Stdio::piped()).spawn().unwrap();
+        begun.notified().await;
+        rustix::process::kill_process(rustix::process::Pid::from_child(&call), rustix::process::Signal::INT).unwrap();
+        dropped.notified().await;
+        let call = tokio::task::spawn_blocking(|| call.wait_with_output().unwrap()).await.unwrap();
+        assert_eq!(call.status.code(), Some(130), "{}", text(&call.stderr));
+        assert!(text(&call.stderr).contains("called off"), "{}", text(&call.stderr));
+    }
+}
+
+/// Tells when it is dropped.
+struct Tell(Arc<Notify>);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 #[test]

@@ -3,12 +3,15 @@
 use super::super::connect::duration;
 use super::super::daemon::{log_trouble, runtime};
 use super::super::failure::Usage;
+use super::super::file::write_whole;
 use super::super::output::tell;
 use super::TargetArgs;
 use crate::bus::rpc::Client;
 use crate::config::Environment;
+use crate::shutdown::Shutdown;
 use anyhow::Context;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,14 +31,20 @@ pub struct Args {
     /// Where to write a picture [default: the place's name]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// One JSON object; of a picture it names the file
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     target: TargetArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  oat rpc call adder 42
-  oat rpc call draw dragon -o dragon.png";
+  oat rpc call adder 42                             43
+  oat rpc call adder 42 --json                      {\"answer\":43,\"v\":1}
+  oat rpc call draw dragon width=640 height=480 -o dragon.png
+  oat rpc call --topic shop order item=tea count=2  a service of your own
+  oat rpc call adder 42 --wire oslo --topic test    a server of oslo.messaging";
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
@@ -47,25 +56,43 @@ impl Args {
     async fn call(&self, environment: &Environment, args: Value) -> anyhow::Result<ExitCode> {
         let bus = self.target.open(environment, "call").await?;
         let client = Client::open(&bus, &self.target.target()).await?;
-        let answer = client.call(&self.method, &args, self.timeout).await;
+        let shutdown = Shutdown::on_signals()?;
+        let answer = shutdown.or(client.call(&self.method, &args, self.timeout)).await;
         client.close().await;
         bus.close().await;
-        match answer? {
-            Value::String(text) => tell!("{text}"),
-            answer if answer["png"].is_string() => self.write(&args, &answer)?,
-            answer => tell!("{answer}"),
-        }
+        let Some(answer) = answer else {
+            eprintln!("interrupted; {}", self.target.left_behind());
+            return Ok(ExitCode::from(shutdown.status()));
+        };
+        self.print(&args, answer?)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn write(&self, args: &Value, answer: &Value) -> anyhow::Result<()> {
-        let png = hex::decode(answer["png"].as_str().unwrap_or_default()).context("read the picture of the answer")?;
+    fn print(&self, args: &Value, mut answer: Value) -> anyhow::Result<()> {
+        let picture = self.write(args, &mut answer)?;
+        match (picture, answer) {
+            (_, answer) if self.json => tell!("{}", json!({"v": 1, "answer": answer})),
+            (Some(picture), _) => tell!("{picture}"),
+            (None, Value::String(text)) => tell!("{text}"),
+            (None, answer) => tell!("{answer}"),
+        }
+        Ok(())
+    }
+
+    /// Writes the picture of an answer, if it is one, to a file, which takes its place in the answer; and says so.
+    fn write(&self, args: &Value, answer: &mut Value) -> anyhow::Result<Option<String>> {
+        let Some(digits) = answer["png"].as_str() else { return Ok(None) };
+        let png = hex::decode(digits).context("read the picture of the answer")?;
         let name = args["at"].as_str().unwrap_or("picture");
         let file = self.output.clone().unwrap_or_else(|| format!("{name}.png").into());
-        std::fs::write(&file, &png).with_context(|| format!("write {}", file.display()))?;
+        write_whole(&file, |out| out.write_all(&png).map(Some)).with_context(|| format!("write {}", file.display()))?;
         let checksum = answer["checksum"].as_str().unwrap_or_default();
-        tell!("{}, {} bytes, sha256 {checksum}", file.display(), png.len());
-        Ok(())
+        let said = format!("{}, {} bytes, sha256 {checksum}", file.display(), png.len());
+        if let Some(fields) = answer.as_object_mut() {
+            fields.remove("png");
+            fields.insert("file".into(), file.display().to_string().into());
+        }
+        Ok(Some(said))
     }
 }
 
@@ -99,7 +126,6 @@ fn value(text: &str) -> Result<Value, Usage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn arguments_are_json_or_bare_words() {

@@ -88,6 +88,14 @@ impl TargetArgs {
         }
     }
 
+    /// What becomes of a call whose caller goes.
+    fn left_behind(&self) -> &'static str {
+        match self.wire {
+            Wire::Oat => "the method is called off",
+            Wire::Oslo => "the method may still be executed",
+        }
+    }
+
     async fn open(&self, environment: &Environment, what: &str) -> anyhow::Result<Connection> {
         let name = format!("oat rpc {what} {}", super::daemon::process_name());
         self.bus.open_bare(environment, &name).await
