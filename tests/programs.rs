@@ -194,6 +194,19 @@ fn looking_makes_nothing() {
 }
 
 #[test]
+fn where_only_the_bus_was_used_nothing_has_been_drawn() {
+    let home = home();
+    // Leaves an empty bus in the file that would hold the records, too.
+    assert_eq!(oat(home.path(), &["rpc", "call", "adder", "1"]).status.code(), Some(4));
+    for looking in [&["list"][..], &["show", "0123abcd"], &["verify", "--all"]] {
+        let looked = oat(home.path(), looking);
+        assert_eq!(looked.status.code(), Some(5), "{}", stderr(&looked));
+        assert!(stderr(&looked).starts_with("error: nothing has been drawn yet"), "{}", stderr(&looked));
+        assert!(stderr(&looked).contains("oat up") && !stderr(&looked).contains("setup"), "{}", stderr(&looked));
+    }
+}
+
+#[test]
 fn scenes_and_palettes_are_listed_without_colours_in_a_pipe() {
     let home = home();
     let (scenes, palettes) = (oat(home.path(), &["scenes"]), oat(home.path(), &["palettes"]));

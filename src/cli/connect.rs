@@ -191,11 +191,21 @@ impl StoreArgs {
     /// Opens records that are there already: looking must not make anything.
     pub async fn open_existing(&self, environment: &Environment) -> anyhow::Result<Store> {
         let url = self.url(environment)?;
-        if let Some(path) = sqlite_path(&url).filter(|path| !path.exists()) {
-            let what = format!("nothing has been drawn yet: there is no {}", path.display());
-            return Err(Usage::not_found(what).fix("begin here:      oat up").into());
+        let file = sqlite_path(&url);
+        let nothing = |what: String| {
+            Usage::not_found(format!("nothing has been drawn yet: {what}")).fix("begin here:      oat up")
+        };
+        if let Some(path) = file.filter(|path| !path.exists()) {
+            return Err(nothing(format!("there is no {}", path.display())).into());
         }
-        Ok(Store::open(&url).await?)
+        let store = Store::open(&url).await?;
+        match file {
+            // The bus lives in the same file, and may have been there first.
+            Some(path) if store.is_blank().await? => {
+                Err(nothing(format!("there are no records in {}", path.display())).into())
+            }
+            _ => Ok(store),
+        }
     }
 
     /// Opens the records and brings the tables up to date, as the original's daemons did at their start.

@@ -51,6 +51,11 @@ impl Database {
         Ok(database)
     }
 
+    /// Whether no migration was ever applied.
+    pub async fn is_blank(&self) -> Result<bool, Error> {
+        Ok(self.applied().await?.is_empty())
+    }
+
     /// Creates and alters the tables; says what was done.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         match timeout(CONNECT, self.server.connect()).await {

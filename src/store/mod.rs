@@ -80,6 +80,11 @@ impl Store {
         }))
     }
 
+    /// Whether nobody has made any tables yet.
+    pub async fn is_blank(&self) -> Result<bool, Error> {
+        each!(self, database => database.is_blank().await)
+    }
+
     /// Makes the tables or brings them up to date, and names what it did. Any number of processes may do this at
     /// once; one does the work, the others wait.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {

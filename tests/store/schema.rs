@@ -69,9 +69,11 @@ pub async fn a_newer_schema_is_refused(place: Place) {
 
 pub async fn a_missing_schema_says_what_to_do(place: Place) {
     let store = place.open().await;
+    assert!(store.is_blank().await.unwrap());
     assert_eq!(store.counts().await, Err(Error::SchemaMissing));
     assert_eq!(store.insert(&tasks(1), noon(), noon()).await, Err(Error::SchemaMissing));
     assert!(Error::SchemaMissing.to_string().contains("oat setup"));
     store.migrate().await.unwrap();
     store.insert(&tasks(1), noon(), noon()).await.unwrap();
+    assert!(!store.is_blank().await.unwrap());
 }
