@@ -147,7 +147,7 @@ impl Laboratory {
     }
 
     fn report(&self, model: Model, verdict: Verdict, sights: &[Sight]) -> Report {
-        let longest_gap = sights.iter().map(Sight::longest_gap).max().unwrap_or_default();
+        let longest_gap = sights.iter().map(|sight| sight.longest_gap).max().unwrap_or_default();
         let as_expected = match (model, verdict) {
             (Model::Thread | Model::Idle | Model::Busy, verdict) => {
                 verdict == Verdict::Survives && longest_gap <= self.heartbeat / 2 + SLACK

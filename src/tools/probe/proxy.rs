@@ -36,8 +36,8 @@ pub struct Sight {
     pub heartbeats: u32,
     /// When the last of them came.
     pub last: Instant,
-    /// The longest time between two of them, since it was opened.
-    longest: Duration,
+    /// The longest time without any, from its opening to its end or until it was looked at.
+    pub longest_gap: Duration,
     /// Who ended it, and when.
     pub ended: Option<(End, Instant)>,
     frozen: bool,
@@ -45,8 +45,8 @@ pub struct Sight {
 
 impl Sight {
     fn new() -> Sight {
-        let (longest, last) = (Duration::ZERO, Instant::now());
-        Sight { opened: None, frames: 0, heartbeats: 0, last, longest, ended: None, frozen: false }
+        let (longest_gap, last) = (Duration::ZERO, Instant::now());
+        Sight { opened: None, frames: 0, heartbeats: 0, last, longest_gap, ended: None, frozen: false }
     }
 
     /// Whether it is open.
@@ -54,19 +54,20 @@ impl Sight {
         self.opened.is_some() && self.ended.is_none()
     }
 
-    /// The longest time without a frame of the client, the end of the watch included.
-    pub fn longest_gap(&self) -> Duration {
-        let end = self.ended.map_or_else(Instant::now, |(_, when)| when);
-        self.longest.max(self.gap(end))
+    /// As it is when somebody looks.
+    fn seen(mut self, now: Instant) -> Sight {
+        self.silent_until(self.ended.map_or(now, |(_, when)| when));
+        self
     }
 
-    fn gap(&self, now: Instant) -> Duration {
-        self.opened.map_or(Duration::ZERO, |opened| now.saturating_duration_since(self.last.max(opened)))
+    fn silent_until(&mut self, now: Instant) {
+        let gap = self.opened.map_or(Duration::ZERO, |opened| now.saturating_duration_since(self.last.max(opened)));
+        self.longest_gap = self.longest_gap.max(gap);
     }
 
     fn sent(&mut self, frames: &[Frame]) {
         let now = Instant::now();
-        self.longest = self.longest.max(self.gap(now));
+        self.silent_until(now);
         self.last = now;
         self.frames += frames.len() as u32;
         self.heartbeats += frames.iter().filter(|frame| **frame == Frame::Heartbeat).count() as u32;
@@ -108,7 +109,8 @@ impl Proxy {
 
     /// What was seen so far, a connection each, in the order of their beginning.
     pub fn sights(&self) -> Vec<Sight> {
-        self.sights.borrow().clone()
+        let now = Instant::now();
+        self.sights.borrow().iter().map(|sight| sight.clone().seen(now)).collect()
     }
 
     /// The same for who looks again and again.
@@ -204,5 +206,20 @@ impl Way {
         if self.is_frozen() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_gap_ends_when_somebody_looks() {
+        let mut sight = Sight::new();
+        sight.opened = Some(sight.last);
+        let looked = sight.last + Duration::from_secs(3);
+        assert_eq!(sight.clone().seen(looked).longest_gap, Duration::from_secs(3));
+        sight.ended = Some((End::Client, sight.last + Duration::from_secs(2)));
+        assert_eq!(sight.seen(looked).longest_gap, Duration::from_secs(2));
     }
 }
