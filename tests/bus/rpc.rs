@@ -217,40 +217,51 @@ pub async fn calling_off_the_unknown_pushes_no_answer_out_of_the_memory(bus: &Bu
     assert_eq!(executed.load(Ordering::Relaxed), 1);
 }
 
-/// A service whose only server is replaced again and again: what one does not take waits for the next, or is refused.
-pub async fn no_call_is_lost_while_servers_come_and_go(bus: &Bus) {
+/// The next one serves before the last one stops: what that had fetched and not begun goes to its successor.
+pub async fn no_call_is_lost_while_servers_take_turns(bus: &Bus) {
     let (bus, target) = open(bus).await;
+    let mut server = Server::serve(&bus, &target, 8, add).await.unwrap();
     let client = client(&bus, &target).await;
     let over = Arc::new(AtomicBool::new(false));
     let calling = |number: u32| {
-        let (bus, client, over) = (bus.clone(), client.clone(), over.clone());
+        let (client, over) = (client.clone(), over.clone());
         async move {
-            for pause in (0..12).cycle().skip(number as usize * 3) {
-                if over.load(Ordering::Relaxed) {
-                    break;
-                }
-                match client.call("adder", &json!({"arg": number}), LONG / 4).await {
-                    Ok(sum) => assert_eq!(sum, json!(number + 1)),
-                    Err(Error::Unroutable { .. }) => {}
-                    Err(error) => panic!("{error}"),
-                }
-                // For a moment that is not always the same, so that the next one comes at any time of the change.
-                for _ in 0..pause {
-                    let _ = bus.depth("nothing").await;
-                }
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(client.call("adder", &json!({"arg": number}), LONG).await.unwrap(), json!(number + 1));
             }
         }
     };
-    let callers: Vec<_> = (0..4).map(|number| tokio::spawn(calling(number))).collect();
-    for _ in 0..100 {
-        Server::serve(&bus, &target, 8, add).await.unwrap().stop().await;
+    let callers: Vec<_> = (0..8).map(|number| tokio::spawn(calling(number))).collect();
+    for _ in 0..50 {
+        let next = Server::serve(&bus, &target, 8, add).await.unwrap();
+        std::mem::replace(&mut server, next).stop().await;
     }
     over.store(true, Ordering::Relaxed);
-    let server = Server::serve(&bus, &target, 8, add).await.unwrap();
     for caller in callers {
-        soon("every call has an end", caller).await.unwrap();
+        soon("every call has an answer", caller).await.unwrap();
     }
     server.stop().await;
+}
+
+pub async fn a_queue_in_use_is_not_deleted_as_unused(bus: &Bus) {
+    let queue = bus.queue("used").kind(oat::bus::QueueKind::Classic);
+    let bus = bus.open(&[], std::slice::from_ref(&queue)).await;
+    let name = queue.name.as_str();
+    let mut consumer = bus.consume(name, 8).await.unwrap();
+    assert!(!bus.delete_unused_queue(name).await.unwrap(), "it is consumed");
+    for _ in 0..8 {
+        bus.publisher().publish("", name, Message::default()).await.unwrap();
+    }
+    let first = soon("a delivery", consumer.next()).await.unwrap();
+    crate::support::wait_until_async("the rest is fetched", async || bus.depth(name).await.unwrap().ready == 0).await;
+    consumer.cancel().await;
+    assert_eq!(bus.depth(name).await.unwrap().ready, 7, "what was fetched and not handed out is back");
+    assert!(!bus.delete_unused_queue(name).await.unwrap(), "messages wait in it");
+    first.ack().await.unwrap();
+    bus.purge(name).await.unwrap();
+    crate::support::wait_until_async("it goes", async || bus.delete_unused_queue(name).await.unwrap()).await;
+    assert!(bus.delete_unused_queue(name).await.unwrap(), "it is gone already");
+    assert!(matches!(bus.depth(name).await, Err(BusError::Missing { .. })));
 }
 
 pub async fn a_request_that_cannot_be_read_is_answered_with_the_reason(bus: &Bus) {
