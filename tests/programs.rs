@@ -188,6 +188,7 @@ fn looking_makes_nothing() {
     let file = elsewhere.path().join("a.png");
     assert_eq!(oat(home.path(), &["draw", "--size", "20x10", "-o", file.to_str().unwrap()]).status.code(), Some(0));
     assert_eq!(oat(home.path(), &["verify", file.to_str().unwrap()]).status.code(), Some(0));
+    assert_eq!(json_lines(&oat(home.path(), &["show", file.to_str().unwrap(), "--json"]))[0]["v"], 1);
     assert_eq!(oat(home.path(), &["list"]).status.code(), Some(5));
     assert_eq!(oat(home.path(), &["verify", "--all"]).status.code(), Some(5));
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);

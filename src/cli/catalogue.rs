@@ -10,7 +10,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  oat scenes\n  oat draw --at seahorse-valley")]
 pub struct ScenesArgs {
-    /// Names only
+    /// Without previews, in a terminal, too
     #[arg(long)]
     plain: bool,
 }
@@ -19,7 +19,7 @@ pub struct ScenesArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  oat palettes\n  oat draw --at dragon --palette gold")]
 pub struct PalettesArgs {
-    /// Names only
+    /// Without previews, in a terminal, too
     #[arg(long)]
     plain: bool,
 }

@@ -5,10 +5,11 @@ use super::daemon::runtime;
 use super::output::{age, record_json, size, table, tell, title};
 use super::scene::scene_of;
 use crate::config::Environment;
+use crate::fractal::Scene;
 use crate::store::{Filter, Record, State};
 use chrono::Utc;
 use clap::ValueEnum;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -142,7 +143,7 @@ const FIELDS: [&str; 30] = [
 impl ShowArgs {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let object = match is_file(&self.what) {
-            true => serde_json::to_value(scene_of(Path::new(&self.what))?)?,
+            true => scene_json(&scene_of(Path::new(&self.what))?),
             false => record_json(&self.record(environment)?),
         };
         if self.json {
@@ -162,6 +163,12 @@ impl ShowArgs {
     fn record(&self, environment: &Environment) -> anyhow::Result<Record> {
         runtime()?.block_on(async { Ok(self.store.open_existing(environment).await?.find(&self.what).await?) })
     }
+}
+
+fn scene_json(scene: &Scene) -> Value {
+    let mut object = serde_json::to_value(scene).expect("a scene has a form");
+    object["v"] = json!(1);
+    object
 }
 
 /// A uuid has neither an extension nor a folder.
