@@ -13,8 +13,8 @@
 use super::{Block, Ends};
 use crate::fractal::Formula;
 
-/// Zeros behind the real parts of a row, so that its last points may be loaded as a vector.
-pub const PADDING: usize = 8;
+/// Zeros behind the real parts of a row, so that its last points may be loaded as vectors.
+pub const PADDING: usize = 32;
 
 /// A block, and what in it is copied.
 pub struct Mirrored<'a> {

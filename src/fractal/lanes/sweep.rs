@@ -13,8 +13,8 @@ use num_complex::Complex64;
 /// How many steps are tested here.
 pub const STEPS: u32 = 8;
 
-/// After so many it is asked whether any orbit is left.
-const SOON: u32 = 2;
+/// Every so many it is asked whether any orbit is left.
+const OFTEN: u32 = 2;
 
 /// The place in the block where the sweep has arrived.
 pub struct Sweep<'a> {
@@ -53,58 +53,52 @@ impl<'a> Sweep<'a> {
         self.row >= self.block.ys.len()
     }
 
-    /// The next neighbours in a row: where they are, the place of the first, and which are points; behind the last row none.
+    /// The next neighbours in a row, at most `count`: their real parts, padded, their imaginary part, the place of the
+    /// first, and which are points.
     #[inline(always)]
-    fn next<V: Vector>(&mut self) -> (V, V, usize, u64) {
+    fn next(&mut self, count: usize) -> (&'a [f64], f64, usize, u64) {
         let left = self.xs.len() - PADDING - self.column;
-        let x = V::load(&self.xs[self.column..]);
-        let y = V::splat(self.block.ys.get(self.row).copied().unwrap_or(f64::INFINITY));
         let place = self.row * self.block.xs.len() + self.column;
-        let valid = if self.is_done() { 0 } else { first(left.min(V::LANES)) };
-        self.column += V::LANES;
-        if left <= V::LANES {
+        let next = (&self.xs[self.column..], self.block.ys[self.row], place, first(left));
+        self.column += count;
+        if left <= count {
             self.enter(self.row + 1);
         }
-        (x, y, place, valid)
+        next
     }
 
-    /// Sweeps the next `G` vectors of points: writes the ends of those that end, adds the others to the pool.
+    /// Sweeps the next `G` vectors of points, of which there are some: writes the ends of those that end, and adds the
+    /// others to the pool.
     #[inline(always)]
     pub fn chunk<V: Vector, const G: usize, const N: usize>(&mut self, pool: &mut Points<N>, ends: &mut Ends) {
         let (zero, bailout) = (V::splat(0.0), V::splat(self.block.bailout));
         let all = zero.equals(zero);
         let (mut x, mut y, mut cx, mut cy) = ([zero; G], [zero; G], [zero; G], [zero; G]);
         let (mut count, mut norm) = ([V::splat(f64::from_bits(u64::MAX)); G], [zero; G]);
+        let (xs, row, first_place, points) = self.next(V::LANES * G);
         let (mut place, mut left) = ([0; G], [0; G]);
         for i in 0..G {
-            (x[i], y[i], place[i], left[i]) = self.next();
+            (x[i], y[i], place[i]) = (V::load(&xs[i * V::LANES..]), V::splat(row), first_place + i * V::LANES);
+            left[i] = points >> (i * V::LANES) & first(V::LANES);
         }
         match self.block.formula {
             Formula::Mandelbrot => (cx, cy, x, y) = (x, y, cx, cy),
             Formula::Julia { c } => (cx, cy) = ([V::splat(c.re); G], [V::splat(c.im); G]),
         }
-        // A norm outside stays as it is, and is itself the sign that the orbit has left: a mask would have to travel
-        // from step to step through general registers. No number is inside, as it is for the definition.
-        for done in 0..=STEPS {
-            for i in 0..G {
-                let inside = norm[i].not_above(bailout);
-                let (xx, yy) = (x[i].mul(x[i]), y[i].mul(y[i]));
-                norm[i] = norm[i].replace(inside, xx.add(yy));
-                count[i] = count[i].count(inside, 1);
-                (x[i], y[i]) = if done < STEPS {
-                    (xx.sub(yy).add(cx[i]), x[i].add(x[i]).mul(y[i]).add(cy[i]))
-                } else {
-                    (x[i], y[i])
-                };
+        'steps: {
+            for done in 0..STEPS {
+                for i in 0..G {
+                    let (xx, yy) = (x[i].mul(x[i]), y[i].mul(y[i]));
+                    look(xx.add(yy), bailout, &mut norm[i], &mut count[i]);
+                    (x[i], y[i]) = (xx.sub(yy).add(cx[i]), x[i].add(x[i]).mul(y[i]).add(cy[i]));
+                }
+                let any_left = |bits, norm: &V| bits | V::bits(norm.not_above(bailout));
+                if done % OFTEN == 0 && norm.iter().fold(0, any_left) == 0 {
+                    break 'steps;
+                }
             }
-            if done == SOON {
-                let mut any = 0;
-                for norm in norm {
-                    any |= V::bits(norm.not_above(bailout));
-                }
-                if any == 0 {
-                    break;
-                }
+            for i in 0..G {
+                look(x[i].mul(x[i]).add(y[i].mul(y[i])), bailout, &mut norm[i], &mut count[i]);
             }
         }
         for i in 0..G {
@@ -158,6 +152,17 @@ impl<'a> Sweep<'a> {
             ends.set(place + lane, Escape { steps: self.block.limit, norm: 0.0 });
         }
     }
+}
+
+/// Looks at the norm of the next z, and counts it if all before it were inside.
+///
+/// A norm outside stays as it is, and is itself the sign that the orbit has left: a mask would have to travel from step to
+/// step through general registers. No number is inside, as it is for the definition.
+#[inline(always)]
+fn look<V: Vector>(next: V, bailout: V, norm: &mut V, count: &mut V) {
+    let inside = norm.not_above(bailout);
+    *norm = norm.replace(inside, next);
+    *count = count.count(inside, 1);
 }
 
 /// Writes what was found. What this writes behind the end of a row is written again, with the row.
