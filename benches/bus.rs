@@ -1,18 +1,21 @@
 //! How fast the bus is on RabbitMQ beside bare lapin and, if a Python with them is named, beside kombu and pika:
 //!
 //!     cargo bench --bench bus -- amqp://user:password@host/ [--messages 20000] [--window 256] [--rounds 5]
-//!                                [--python target/venv/bin/python]
+//!                                [--kind quorum|classic] [--python target/venv/bin/python]
 //!
-//! Persistent messages of 1 KiB into a quorum queue of their own, confirmed, at most `--window` under way; then all of
-//! them out again, each acknowledged, with that prefetch. The rounds of the competitors take turns; medians are printed.
+//! Persistent messages of 1 KiB into a queue of their own, confirmed, at most `--window` under way; then all of them out
+//! again, each acknowledged, with that prefetch. Two rows are there to show what the broker itself can do: lapin with one
+//! acknowledgement for a quarter of the window, and without any. All take turns; medians are printed, and the best round
+//! of consuming, which says more where other work comes and goes.
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, ConnectionProperties};
-use oat::bus::{Connection, Message, Options, Queue, Topology};
+use oat::bus::{Connection, Options, Queue, QueueKind, Topology};
+use oat::tools::speed::Load;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::process::Command;
@@ -28,6 +31,7 @@ struct Plan {
     messages: usize,
     window: u16,
     rounds: usize,
+    kind: QueueKind,
     python: Option<String>,
 }
 
@@ -39,7 +43,8 @@ struct Speed {
 }
 
 fn plan() -> Result<Plan> {
-    let mut plan = Plan { url: String::new(), messages: 20_000, window: 256, rounds: 5, python: None };
+    let kind = QueueKind::Quorum;
+    let mut plan = Plan { url: String::new(), messages: 20_000, window: 256, rounds: 5, kind, python: None };
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -51,6 +56,7 @@ fn plan() -> Result<Plan> {
         match name {
             "messages" => plan.messages = value.parse()?,
             "window" => plan.window = value.parse()?,
+            "kind" => plan.kind = QueueKind::ALL.into_iter().find(|kind| kind.name() == value).ok_or("no such kind")?,
             "rounds" => plan.rounds = value.parse()?,
             "python" => plan.python = Some(value.clone()),
             _ => return Err(format!("{word}: no such option").into()),
@@ -59,26 +65,40 @@ fn plan() -> Result<Plan> {
     if plan.url.is_empty() { Err("name the URL of a broker".into()) } else { Ok(plan) }
 }
 
+/// Who takes part.
+#[derive(Clone, Copy)]
+enum Who {
+    /// With one acknowledgement for so many messages, or without.
+    Lapin(Option<u16>),
+    Oat,
+    Python(&'static str),
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let plan = plan()?;
-    let topology = Topology { exchanges: vec![], queues: vec![Queue::new(QUEUE)] };
+    let topology = Topology { exchanges: vec![], queues: vec![Queue::new(QUEUE).kind(plan.kind)] };
     let bus = Connection::open(&plan.url, topology, Options::default()).await?;
     let lapin = lapin::Connection::connect(&plan.url, ConnectionProperties::default()).await?;
-    let mut table: Vec<(&str, Vec<Speed>)> = ["lapin", "oat", "kombu", "pika"].map(|name| (name, Vec::new())).into();
+    let mut all = vec![
+        ("lapin", Who::Lapin(Some(1))),
+        ("oat", Who::Oat),
+        ("lapin, acks in batches", Who::Lapin(Some((plan.window / 4).max(1)))),
+        ("lapin, no acks", Who::Lapin(None)),
+    ];
+    if plan.python.is_some() {
+        all.extend(["kombu", "pika"].map(|name| (name, Who::Python(name))));
+    }
+    let mut table: Vec<(&str, Vec<Speed>)> = all.iter().map(|(name, _)| (*name, Vec::new())).collect();
     for round in 0..plan.rounds {
-        for turn in 0..2 {
-            let who = (round + turn) % 2;
+        for turn in 0..all.len() {
+            let place = (round + turn) % all.len();
             bus.purge(QUEUE).await?;
-            let speed = if who == 0 { bare(&lapin, &plan).await? } else { ours(&bus, &plan).await? };
-            table[who].1.push(speed);
-        }
-        if let Some(python) = &plan.python {
-            for who in [2, 3] {
-                bus.purge(QUEUE).await?;
-                let speed = peer(python, table[who].0, &plan)?;
-                table[who].1.push(speed);
-            }
+            table[place].1.push(match all[place].1 {
+                Who::Lapin(acks) => bare(&lapin, &plan, acks).await?,
+                Who::Oat => ours(&bus, &plan).await?,
+                Who::Python(name) => peer(name, &plan)?,
+            });
         }
     }
     bus.delete_queue(QUEUE).await?;
@@ -91,26 +111,12 @@ fn rate(messages: usize, since: Instant) -> f64 {
 }
 
 async fn ours(bus: &Connection, plan: &Plan) -> Result<Speed> {
-    let publisher = bus.publisher();
-    let start = Instant::now();
-    let mut sending = stream::iter(0..plan.messages)
-        .map(|_| publisher.publish("", QUEUE, Message::new("application/octet-stream", vec![7; BYTES])))
-        .buffer_unordered(plan.window.into());
-    while let Some(sent) = sending.next().await {
-        sent?;
-    }
-    let publish = rate(plan.messages, start);
-    let start = Instant::now();
-    let mut consumer = bus.consume(QUEUE, plan.window).await?;
-    for _ in 0..plan.messages {
-        consumer.next().await.ok_or("the consumer ended")?.ack().await?;
-    }
-    let consume = rate(plan.messages, start);
-    consumer.cancel().await;
-    Ok(Speed { publish, consume })
+    let load = Load { messages: plan.messages, bytes: BYTES, window: plan.window };
+    let publish = load.rate(load.publish(bus, QUEUE).await?);
+    Ok(Speed { publish, consume: load.rate(load.consume(bus, QUEUE).await?) })
 }
 
-async fn bare(connection: &lapin::Connection, plan: &Plan) -> Result<Speed> {
+async fn bare(connection: &lapin::Connection, plan: &Plan, acks: Option<u16>) -> Result<Speed> {
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let mandatory = BasicPublishOptions { mandatory: true, ..Default::default() };
@@ -132,10 +138,13 @@ async fn bare(connection: &lapin::Connection, plan: &Plan) -> Result<Speed> {
     let publish = rate(plan.messages, start);
     let start = Instant::now();
     channel.basic_qos(plan.window, BasicQosOptions::default()).await?;
-    let options = BasicConsumeOptions::default();
+    let options = BasicConsumeOptions { no_ack: acks.is_none(), ..Default::default() };
     let mut consumer = channel.basic_consume(QUEUE.into(), "".into(), options, FieldTable::default()).await?;
-    for _ in 0..plan.messages {
-        consumer.next().await.ok_or("the consumer ended")??.ack(BasicAckOptions::default()).await?;
+    for taken in 1..=plan.messages {
+        let delivery = consumer.next().await.ok_or("the consumer ended")??;
+        if acks.is_some_and(|acks| taken % usize::from(acks) == 0 || taken == plan.messages) {
+            delivery.ack(BasicAckOptions { multiple: acks > Some(1) }).await?;
+        }
     }
     let consume = rate(plan.messages, start);
     channel.close(200, "OK".into()).await?;
@@ -143,7 +152,8 @@ async fn bare(connection: &lapin::Connection, plan: &Plan) -> Result<Speed> {
 }
 
 /// Both confirm one message after the other: they know no other way. A tenth of the messages is enough to see how fast.
-fn peer(python: &str, name: &str, plan: &Plan) -> Result<Speed> {
+fn peer(name: &str, plan: &Plan) -> Result<Speed> {
+    let python = plan.python.as_ref().ok_or("name a Python with it")?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/bus.py");
     let messages = (plan.messages / 10).to_string();
     let arguments = [script, name, &plan.url, QUEUE, &messages, &plan.window.to_string(), &BYTES.to_string()];
@@ -164,13 +174,19 @@ fn median(speeds: &[Speed], of: impl Fn(&Speed) -> f64) -> f64 {
 }
 
 fn print(table: &[(&str, Vec<Speed>)]) {
-    println!("{:8} {:>12} {:>12} {:>12} {:>12}", "", "publish/s", "of lapin", "consume/s", "of lapin");
-    let reference = &table[0].1;
-    for (name, speeds) in table.iter().filter(|(_, speeds)| !speeds.is_empty()) {
-        let [publish, consume] = [|speed: &Speed| speed.publish, |speed: &Speed| speed.consume].map(|of| {
-            let rate = median(speeds, of);
-            (rate, 100.0 * rate / median(reference, of))
-        });
-        println!("{name:8} {:>12.0} {:>11.0}% {:>12.0} {:>11.0}%", publish.0, publish.1, consume.0, consume.1);
+    let columns = ["publish/s", "of lapin", "of kombu", "consume/s", "of lapin", "of kombu", "best"];
+    println!("{:22}{}", "", columns.map(|column| format!("{column:>11}")).concat());
+    let of = |name: &str| table.iter().find(|row| row.0 == name).map(|row| &row.1);
+    for (name, speeds) in table {
+        let part = |part: fn(&Speed) -> f64, rivals: Option<&Vec<Speed>>| match rivals {
+            Some(rivals) => format!("{:>9.2} x", median(speeds, part) / median(rivals, part)),
+            None => format!("{:>11}", ""),
+        };
+        print!("{name:22}");
+        for of_one in [(|speed| speed.publish) as fn(&Speed) -> f64, |speed| speed.consume] {
+            let rate = median(speeds, of_one);
+            print!("{rate:>11.0}{}{}", part(of_one, of("lapin")), part(of_one, of("kombu")));
+        }
+        println!("{:>11.0}", speeds.iter().map(|speed| speed.consume).fold(0.0, f64::max));
     }
 }

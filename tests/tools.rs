@@ -27,6 +27,8 @@ mod monitoring;
 mod sending;
 #[path = "tools/services.rs"]
 mod services;
+#[path = "tools/speed.rs"]
+mod speed;
 
 promises! {
     sending:
@@ -57,6 +59,9 @@ promises! {
         a_message_with_no_way_back_stays_dead,
         what_dies_again_and_again_stays_dead,
         an_empty_queue_ends_it;
+    speed:
+        a_bus_is_measured_and_left_as_it_was,
+        an_interrupted_measurement_leaves_no_queue;
     services:
         a_service_of_ours_answers_and_is_heard,
         what_died_in_a_service_of_ours_is_handled_after_its_resurrection;

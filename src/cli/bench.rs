@@ -5,7 +5,10 @@
 //! those of the definition: a kernel that proves that an orbit never escapes, or that it mirrors another, is credited
 //! with the steps it did not do. The last part of the ceiling is the one without such shortcuts, where every step was done.
 
+mod bus;
+
 use super::output::{table, tell};
+use crate::config::Environment;
 use crate::fractal::lanes::{Block, Ends, Kernel, ceiling, escapes_with};
 use crate::fractal::{Formula, POINTS, Palette, Scene, Stop, Viewport, bands};
 use crate::services::encoded::Encoded;
@@ -15,7 +18,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Measures how fast this machine draws.
+/// Measures how fast this machine draws, and how fast its bus is.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -36,6 +39,8 @@ enum What {
         /// Only kernels and views whose names contain one of these
         only: Vec<String>,
     },
+    /// The message bus: publishing, consuming, and one message at a time.
+    Bus(bus::Args),
 }
 
 /// Steps of the ceiling's loop: a millisecond or less, as short as a band.
@@ -66,8 +71,11 @@ fn views() -> [View; 5] {
 }
 
 impl Args {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
-        let What::Kernel { json, rounds, only } = self.what;
+    pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        let (json, rounds, only) = match self.what {
+            What::Kernel { json, rounds, only } => (json, rounds, only),
+            What::Bus(args) => return args.run(environment),
+        };
         let wanted = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
         let kernels: Vec<Kernel> = Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()).collect();
         let named = kernels.iter().any(|kernel| only.iter().any(|part| kernel.name().contains(part.as_str())));

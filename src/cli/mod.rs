@@ -67,7 +67,7 @@ enum Command {
     Scenes(catalogue::ScenesArgs),
     /// Lists the palettes.
     Palettes(catalogue::PalettesArgs),
-    /// Measures how fast this machine draws.
+    /// Measures how fast this machine draws, and how fast its bus is.
     Bench(bench::Args),
     /// Looks into the message bus, sends to it, and mends what died on it.
     Bus(bus::Args),
@@ -153,7 +153,7 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
         Command::Verify(args) => args.run(environment),
         Command::Scenes(args) => args.run(environment),
         Command::Palettes(args) => args.run(environment),
-        Command::Bench(args) => args.run(),
+        Command::Bench(args) => args.run(environment),
         Command::Bus(args) => args.run(environment),
         Command::Rpc(args) => args.run(environment),
         Command::Setup(args) => args.run(environment),

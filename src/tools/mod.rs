@@ -12,6 +12,7 @@ pub mod listen;
 pub mod payload;
 pub mod probe;
 pub mod resurrect;
+pub mod speed;
 
 /// The header with which a service says how a command ended: `success` or `error`.
 pub const STATUS: &str = "status";

@@ -8,9 +8,14 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 /// `oat bus` with the settings of this bus and of nobody else.
 pub fn command(bus: &Bus, arguments: &[&str]) -> Command {
+    program(bus, &[&["bus"], arguments].concat())
+}
+
+/// The same of any other command.
+pub fn program(bus: &Bus, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oat"));
     command.env_clear().env("OAT_AMQP_URL", &bus.url).env("HOME", "/nonexistent").stdin(Stdio::null());
-    command.arg("bus").args(arguments);
+    command.args(arguments);
     command
 }
 
