@@ -14,6 +14,8 @@ mod kombu;
 mod outages;
 #[path = "amqp/proxy.rs"]
 mod proxy;
+#[path = "amqp/raw.rs"]
+mod raw;
 #[path = "amqp/refusals.rs"]
 mod refusals;
 mod support;

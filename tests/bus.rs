@@ -62,6 +62,7 @@ promises! {
         retry_counts_attempts_and_goes_to_the_back,
         reject_carries_the_reason_the_origin_and_the_raw_body,
         whatever_came_can_be_buried,
+        whatever_may_be_published_can_be_tried_again,
         rejecting_without_dead_letters_is_an_error_and_loses_nothing,
         a_delivery_limit_of_two_gives_three_deliveries_and_a_dead_letter,
         a_retried_message_is_not_worn_out_by_its_attempts,

@@ -226,13 +226,15 @@ impl Delivery {
         }
     }
 
-    /// Not now: to the end of its queue, with one attempt more on its count.
+    /// Not now: to the end of its queue, with one attempt more on its count. RabbitMQ's frames hold 128 KiB: a message with so
+    /// many headers that ours have no room beside them cannot be tried again. It is buried with that for a reason, or, if its
+    /// queue has no dead letters, goes on without the longest of those headers.
     pub async fn retry(self) -> Result<(), Error> {
         let Delivery { message, queue, exchange, routing_key, attempt, receipt, .. } = self;
         let message = sent(message, exchange, routing_key);
         let message = counting(message, attempt.saturating_add(1));
         match receipt {
-            Receipt::Amqp(receipt) => receipt.replace("", &queue, message).await,
+            Receipt::Amqp(receipt) => receipt.retry(&queue, message).await,
             Receipt::Local(receipt) => receipt.retry(&queue, message, Duration::ZERO).await,
         }
     }
@@ -268,9 +270,7 @@ impl Delivery {
     /// foreign headers that no longer fit beside ours are left out: whatever came can be buried. The dead do not expire.
     pub async fn reject(self, reason: &str) -> Result<(), Error> {
         let Delivery { message, queue, exchange, routing_key, receipt, .. } = self;
-        let message = Message { expiration: None, ..sent(message, exchange, routing_key) }
-            .header(REASON, HeaderValue::Text(cut(reason)))
-            .header(DIED_IN, HeaderValue::Text(queue.clone()));
+        let message = dead(sent(message, exchange, routing_key), reason, &queue);
         match receipt {
             Receipt::Amqp(receipt) => receipt.bury(&queue, message).await,
             Receipt::Local(receipt) => receipt.bury(&queue, message).await,
@@ -279,7 +279,7 @@ impl Delivery {
 }
 
 /// The same message, whose next delivery will be this attempt.
-fn counting(message: Message, attempt: u32) -> Message {
+pub(super) fn counting(message: Message, attempt: u32) -> Message {
     message.header(ATTEMPT, HeaderValue::Int(i64::from(attempt)))
 }
 
@@ -289,6 +289,12 @@ pub(super) fn sent(mut message: Message, exchange: String, key: String) -> Messa
         message = message.header(CAME_FROM, HeaderValue::Text(exchange)).header(CAME_WITH, HeaderValue::Text(key));
     }
     message
+}
+
+/// The same message as it lies among the dead letters of `queue`. It must not die a second time of what it died of.
+pub(super) fn dead(message: Message, reason: &str, queue: &str) -> Message {
+    let message = Message { expiration: None, ..message }.header(REASON, HeaderValue::Text(cut(reason)));
+    message.header(DIED_IN, HeaderValue::Text(queue.into()))
 }
 
 /// Text that fits into a header.

@@ -3,6 +3,7 @@
 use crate::fixture::{Bus, next, note, send, soon, take, text};
 use crate::support::wait_until_async;
 use oat::bus::{Binding, Error, ExchangeKind, HeaderValue};
+use std::time::Duration;
 
 pub async fn an_acknowledged_message_is_gone(bus: &Bus) {
     let queue = bus.queue("work");
@@ -109,6 +110,21 @@ pub async fn whatever_came_can_be_buried(bus: &Bus) {
     assert_eq!(buried.message.text("x-oat-queue"), Some(work.name.as_str()));
     let reason = buried.message.text("x-oat-reason").unwrap();
     assert_eq!(reason, format!("{}…", "ü".repeat(1000)));
+}
+
+pub async fn whatever_may_be_published_can_be_tried_again(bus: &Bus) {
+    let queue = bus.queue("work");
+    let connection = bus.open(&[], std::slice::from_ref(&queue)).await;
+    let full = note("the body").header("foreign", HeaderValue::Text("x".repeat(99_900)));
+    connection.publisher().publish("", &queue.name, full).await.unwrap();
+    let mut consumer = connection.consume(&queue.name, 1).await.unwrap();
+    next(&mut consumer).await.retry().await.unwrap();
+    let again = next(&mut consumer).await;
+    assert_eq!((again.attempt, again.message.text("foreign").map(str::len)), (2, Some(99_900)));
+    again.retry_after(Duration::from_millis(100)).await.unwrap();
+    let again = next(&mut consumer).await;
+    assert_eq!((again.attempt, again.message.text("foreign").map(str::len)), (3, Some(99_900)));
+    again.ack().await.unwrap();
 }
 
 pub async fn rejecting_without_dead_letters_is_an_error_and_loses_nothing(bus: &Bus) {

@@ -5,19 +5,19 @@
 //!   not put back: a confirmed copy goes to the end of the queue instead, with its attempts noted, and the looking ends.
 //! * A quorum queue without a limit puts what comes back at its end. Only if all is taken out does its order stay.
 
-use super::super::message::{ATTEMPT, CAME_FROM, CAME_WITH};
+use super::super::message::{counting, sent};
 use super::super::{Error, Seen};
 use super::connection::Bus;
-use super::convert::{DELIVERY_COUNT, arrived, returns};
+use super::convert::{arrived, returns};
+use super::copying::fitting;
 use super::failure::Failure;
 use super::link::Pauses;
 use super::looking::{about, depth, passive};
 use super::publisher::Publisher;
 use super::session::Session;
+use lapin::Channel;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel};
 use std::sync::Arc;
 
 /// How much is taken out at once to keep an order.
@@ -108,20 +108,22 @@ impl Look<'_> {
         done.map(drop).map_err(|trouble| trouble.error)
     }
 
-    /// Replaces the message by its copy, however long that takes: as long as it is out, it is safe.
+    /// Replaces the message by its copy, however long that takes: as long as it is out, it is safe. But what is refused for
+    /// good would be refused for ever: then it goes back, and its queue does with it what it does with the worn.
     async fn spare(self, doomed: BasicGetMessage) -> Result<Vec<Seen>, Error> {
         let (bus, queue) = (self.bus.clone(), self.queue.to_owned());
         let replacing = async move {
-            let properties = copy(&doomed);
+            let Seen { message, exchange, routing_key, attempt, .. } = seen(&doomed);
+            let copy = fitting(counting(sent(message, exchange, routing_key), attempt));
             let mut pauses = Pauses::default();
             loop {
                 let publisher = Publisher::new(bus.clone());
-                match publisher.forward("", &queue, doomed.data.clone(), properties.clone()).await {
+                match publisher.republish("", &queue, copy.clone()).await {
                     Ok(()) => break,
-                    Err(error @ Error::Lost { .. }) => return Err(error),
-                    Err(error) => {
+                    Err(error @ (Error::Nacked { .. } | Error::TimedOut { .. } | Error::Unreachable { .. })) => {
                         tracing::warn!("Cannot replace a message of {queue} by its copy: {error}. Trying again.")
                     }
+                    Err(error) => return Err(error),
                 }
                 tokio::time::sleep(pauses.next()).await;
             }
@@ -149,22 +151,4 @@ fn seen(message: &BasicGetMessage) -> Seen {
         attempt: arrived.attempt,
         deaths: arrived.deaths,
     }
-}
-
-/// Its properties with its attempts and its origin, and without what would send copies elsewhere.
-fn copy(message: &BasicGetMessage) -> BasicProperties {
-    let attempt = arrived(&message.properties, Vec::new(), message.redelivered).attempt;
-    let mut headers = FieldTable::default();
-    let origin = [(CAME_FROM, &message.exchange), (CAME_WITH, &message.routing_key)];
-    for (name, value) in origin {
-        headers.insert(name.into(), AMQPValue::LongString(value.as_str().into()));
-    }
-    if let Some(present) = message.properties.headers() {
-        let kept = |name: &ShortString| ![DELIVERY_COUNT, "CC", "BCC"].contains(&name.as_str());
-        for (name, value) in present.inner().iter().filter(|(name, _)| kept(name)) {
-            headers.insert(name.clone(), value.clone());
-        }
-    }
-    headers.insert(ATTEMPT.into(), AMQPValue::LongLongInt(attempt.into()));
-    message.properties.clone().with_headers(headers)
 }

@@ -1,6 +1,6 @@
 //! Messages as AMQP has them: properties and headers, both ways.
 
-use super::super::message::{ATTEMPT, CAME_FROM, CAME_WITH, DIED_IN, Death, HeaderValue, Message, REASON, cut};
+use super::super::message::{ATTEMPT, CAME_FROM, CAME_WITH, DIED_IN, Death, HeaderValue, Message, REASON};
 use super::deaths::{self, DEATHS};
 use chrono::DateTime;
 use lapin::BasicProperties;
@@ -14,10 +14,9 @@ pub(super) const DELIVERY_COUNT: &str = "x-delivery-count";
 /// What the broker writes and alone can read again: it has no place in a copy. The first death would never be replaced.
 const BROKERS_OWN: [&str; 5] =
     [DELIVERY_COUNT, DEATHS, "x-first-death-reason", "x-first-death-queue", "x-first-death-exchange"];
-/// What we write ourselves, and never give up.
-const OURS: [&str; 5] = [ATTEMPT, REASON, DIED_IN, CAME_FROM, CAME_WITH];
-/// Properties travel in one frame, and RabbitMQ's frames hold 128 KiB.
-const MOST_PROPERTIES: usize = 100_000;
+/// What a message of ours may have in headers. Properties travel in one frame, and RabbitMQ's frames hold 128 KiB; what is
+/// added when a message is tried again, or buried, must find room there, too.
+const MOST_HEADERS: usize = 100_000;
 const TRANSIENT: u8 = 1;
 const PERSISTENT: u8 = 2;
 
@@ -28,7 +27,12 @@ pub(super) fn short(text: &str) -> Result<ShortString, String> {
 
 /// A message's properties; refuses what no frame can hold.
 pub(super) fn properties(message: &Message) -> Result<BasicProperties, String> {
-    let headers = table(message)?;
+    properties_within(message, MOST_HEADERS)
+}
+
+/// The same with room for `most` bytes of headers.
+pub(super) fn properties_within(message: &Message, most: usize) -> Result<BasicProperties, String> {
+    let headers = table(message, most)?;
     let mode = if message.transient { TRANSIENT } else { PERSISTENT };
     let mut properties = BasicProperties::default().with_delivery_mode(mode).with_headers(headers);
     if let Some(value) = &message.content_type {
@@ -72,36 +76,35 @@ fn milliseconds(waiting: Duration) -> Result<String, String> {
         .map_err(|_| format!("an expiration of {waiting:?}, where 49 days are the most"))
 }
 
-fn table(message: &Message) -> Result<FieldTable, String> {
+fn table(message: &Message, most: usize) -> Result<FieldTable, String> {
     let mut table = FieldTable::default();
     let mut size = 0;
     for (name, value) in message.headers.iter().filter(|(name, _)| !BROKERS_OWN.contains(&name.as_str())) {
-        if let HeaderValue::Float(number) = value
-            && !number.is_finite()
-        {
-            return Err(format!("the header {name:?} is {number}, which RabbitMQ cannot read"));
+        if let Some(why) = fault(name, value) {
+            return Err(why);
         }
-        size += name.len() + 9 + if let HeaderValue::Text(text) = value { text.len() } else { 0 };
+        size += weight(name, value);
         table.insert(short(name)?, outgoing(value));
     }
-    match size > MOST_PROPERTIES {
-        true => Err(format!("{size} bytes of headers, where a frame holds {MOST_PROPERTIES}")),
+    match size > most {
+        true => Err(format!("{size} bytes of headers, where a frame holds {most}")),
         false => Ok(table),
     }
 }
 
-/// The same message with headers that a frame can hold, if need be without those of others: a message that came with as
-/// many as fit must still be buried, and burying adds some.
-pub(super) fn fitting(mut message: Message) -> Message {
-    let Err(why) = table(&message) else { return message };
-    tracing::warn!(why, "a message is buried without the headers that others gave it");
-    message.headers.retain(|name, _| OURS.contains(&name.as_str()));
-    for value in message.headers.values_mut() {
-        if let HeaderValue::Text(text) = value {
-            *text = cut(text);
+/// Why this header cannot be sent at all, if that is so.
+pub(super) fn fault(name: &str, value: &HeaderValue) -> Option<String> {
+    match value {
+        HeaderValue::Float(number) if !number.is_finite() => {
+            Some(format!("the header {name:?} is {number}, which RabbitMQ cannot read"))
         }
+        _ => short(name).err(),
     }
-    message
+}
+
+/// About as many bytes as this header takes in a frame.
+pub(super) fn weight(name: &str, value: &HeaderValue) -> usize {
+    name.len() + 10 + if let HeaderValue::Text(text) = value { text.len() } else { 0 }
 }
 
 pub(super) fn outgoing(value: &HeaderValue) -> AMQPValue {
@@ -317,19 +320,5 @@ mod tests {
         assert!(properties(&full().header(&long, HeaderValue::Bool(true))).is_err());
         assert!(properties(&full().header("unequal", HeaderValue::Float(f64::NAN))).is_err());
         assert!(properties(&full().header("big", HeaderValue::Text("x".repeat(200_000)))).is_err());
-    }
-
-    #[test]
-    fn what_is_to_be_buried_fits_whatever_its_headers_were() {
-        let long = HeaderValue::Text("ü".repeat(100_000));
-        let name = "x".repeat(300);
-        for (foreign, reason) in [("big", "none"), (name.as_str(), "none"), (CAME_WITH, "none")] {
-            let sent = full().header(foreign, long.clone()).header(REASON, HeaderValue::Text(reason.into()));
-            let buried = fitting(sent.clone());
-            assert!(properties(&buried).is_ok(), "{foreign}");
-            assert_eq!((buried.text(REASON), &buried.body, &buried.kind), (Some(reason), &sent.body, &sent.kind));
-        }
-        let modest = full().header(REASON, HeaderValue::Text("none".into()));
-        assert_eq!(fitting(modest.clone()), modest);
     }
 }

@@ -7,6 +7,7 @@
 use super::super::{Error, Message};
 use super::connection::{Bus, lost};
 use super::convert::{headers, properties, short};
+use super::copying;
 use super::failure::Failure;
 use super::session::Session;
 use lapin::options::BasicPublishOptions;
@@ -58,7 +59,13 @@ impl Publisher {
         self.forward(exchange, key, message.body, properties).await
     }
 
-    /// The same with properties as they came.
+    /// The same of a message that came, and goes on.
+    pub(super) async fn republish(&self, exchange: &str, key: &str, mut message: Message) -> Result<(), Error> {
+        let properties = copying::properties(&mut message).map_err(|why| Error::Nacked { why })?;
+        self.forward(exchange, key, message.body, properties).await
+    }
+
+    /// The same with properties as they are.
     pub(super) async fn forward(
         &self,
         exchange: &str,

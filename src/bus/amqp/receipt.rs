@@ -1,19 +1,22 @@
 //! Settling what was delivered, on the channel it came from and on no other.
 
+use super::super::message::dead;
 use super::super::{Error, Message, QueueKind};
 use super::GOODBYE;
 use super::connection::{Bus, lost};
-use super::convert::fitting;
+use super::copying::{fitting, obstacle};
 use super::lease::{Lease, Return};
 use super::publisher::Publisher;
 use lapin::Acker;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const ACKNOWLEDGING: &str = "acknowledging a delivery";
 const MOVING: &str = "moving a message to another queue";
 const RETURNING: &str = "giving a message back";
+/// Between the failure of a settlement and the return of its message, which comes again at once, and may fail again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A delivery that is to be settled. Dropping it returns the message, with an attempt counted.
 pub struct Receipt {
@@ -43,27 +46,40 @@ impl Receipt {
         Ok(())
     }
 
-    /// Publishes `message`, and acknowledges this one when that is confirmed. If it is not, this one goes back.
-    pub async fn replace(self, exchange: &str, key: &str, message: Message) -> Result<(), Error> {
-        let (bus, exchange, key) = (self.bus.clone(), exchange.to_owned(), key.to_owned());
-        bus.finish(MOVING, async move { self.give_way(&exchange, &key, message).await }).await
+    /// Puts `message` at the end of `queue`, and acknowledges this one when that is confirmed. If it is not, this one goes back.
+    pub async fn retry(self, queue: &str, message: Message) -> Result<(), Error> {
+        let (bus, queue) = (self.bus.clone(), queue.to_owned());
+        let moving = async move {
+            match obstacle(&message) {
+                None => self.give_way("", &queue, message).await,
+                Some(why) => self.put_aside(&queue, message, &why).await,
+            }
+        };
+        bus.finish(MOVING, moving).await
     }
 
-    /// The same, to the end of `queue` when `delay` is over.
+    /// The same, when `delay` is over.
     pub async fn defer(self, queue: &str, message: Message, delay: Duration) -> Result<(), Error> {
         let (bus, queue) = (self.bus.clone(), queue.to_owned());
-        bus.finish(MOVING, async move { self.wait(&queue, message, delay).await }).await
+        let moving = async move {
+            match obstacle(&message) {
+                None => self.wait(&queue, message, delay).await,
+                Some(why) => self.put_aside(&queue, message, &why).await,
+            }
+        };
+        bus.finish(MOVING, moving).await
     }
 
     /// The same, to where `queue` sends its dead.
     pub async fn bury(self, queue: &str, message: Message) -> Result<(), Error> {
-        match self.bus.plan.queue(queue).and_then(|known| known.dead_letter) {
-            Some(grave) => self.replace(&grave.exchange, &grave.key, fitting(message)).await,
-            None => {
-                self.go_back().await.ok();
-                Err(Error::NoDeadLetter { queue: queue.into() })
+        let (bus, queue) = (self.bus.clone(), queue.to_owned());
+        let moving = async move {
+            match self.bus.plan.queue(&queue).and_then(|known| known.dead_letter) {
+                Some(grave) => self.give_way(&grave.exchange, &grave.key, fitting(message)).await,
+                None => self.after(Err(Error::NoDeadLetter { queue })).await,
             }
-        }
+        };
+        bus.finish(MOVING, moving).await
     }
 
     /// Puts `message`, which is this one with its attempts on it, at the end of `queue` and acknowledges this one. If that
@@ -77,7 +93,7 @@ impl Receipt {
                 return self.go_back().await;
             }
             let publisher = Publisher::new(self.bus.clone());
-            match timeout(GOODBYE, publisher.publish("", &queue, message)).await {
+            match timeout(GOODBYE, publisher.republish("", &queue, message)).await {
                 Ok(Ok(())) => self.ack().await,
                 Ok(Err(_)) | Err(_) => self.go_back().await,
             }
@@ -92,8 +108,19 @@ impl Receipt {
 
     async fn give_way(self, exchange: &str, key: &str, message: Message) -> Result<(), Error> {
         self.living(MOVING)?;
-        let published = Publisher::new(self.bus.clone()).publish(exchange, key, message).await;
+        let published = Publisher::new(self.bus.clone()).republish(exchange, key, message).await;
         self.after(published).await
+    }
+
+    /// Settles a message that cannot be tried again because no frame holds its headers with ours: it is dead, or, where the
+    /// dead go nowhere, it goes on without the longest of them. Were it given back, it would come again for ever.
+    async fn put_aside(self, queue: &str, message: Message, why: &str) -> Result<(), Error> {
+        let Some(grave) = self.bus.plan.queue(queue).and_then(|known| known.dead_letter) else {
+            return self.give_way("", queue, fitting(message)).await;
+        };
+        tracing::warn!(queue, why, "a message cannot be tried again, and is buried");
+        let message = dead(message, &format!("it cannot be tried again: {why}"), queue);
+        self.give_way(&grave.exchange, &grave.key, fitting(message)).await
     }
 
     async fn wait(self, queue: &str, message: Message, delay: Duration) -> Result<(), Error> {
@@ -102,15 +129,17 @@ impl Receipt {
         self.after(waiting).await
     }
 
-    /// Gone if its copy is safe, and otherwise back.
+    /// Gone if its copy is safe, and otherwise back, after a pause. What was refused counts as a try, so that it ends.
     async fn after(self, copied: Result<(), Error>) -> Result<(), Error> {
-        match copied {
-            Ok(()) => self.ack().await,
-            Err(error) => {
-                self.go_back().await.ok();
-                Err(error)
-            }
+        let Err(error) = copied else { return self.ack().await };
+        if self.is_live() {
+            sleep(PAUSE).await;
         }
+        if !is_refusal(&error) {
+            self.go_back().await.ok();
+        }
+        // Otherwise it goes back when it is dropped.
+        Err(error)
     }
 
     /// Returns a message through no fault of its own.
@@ -118,6 +147,11 @@ impl Receipt {
         self.settled = true;
         if self.lease.put_back(self.tag, Return::Nack) { Ok(()) } else { Err(lost(RETURNING)) }
     }
+}
+
+/// Whether the same would be refused again, as far as the message and its queue are concerned.
+fn is_refusal(error: &Error) -> bool {
+    !matches!(error, Error::Lost { .. } | Error::TimedOut { .. } | Error::Unreachable { .. })
 }
 
 impl Drop for Receipt {

@@ -6,10 +6,12 @@ use super::lane::Lane;
 use super::lease::Lease;
 use super::link::Role;
 use super::plan::{Place, Plan};
+use super::reactor::{Watched, engine};
 use super::socket::{self, Cutter};
 use super::{ANSWER, GOODBYE};
 use async_rs::TokioRuntime;
 use lapin::options::ConfirmSelectOptions;
+use lapin::tcp::AsyncTcpStream;
 use lapin::types::ShortString;
 use lapin::{Channel, ConnectionProperties};
 use std::collections::HashSet;
@@ -44,11 +46,12 @@ impl Session {
     pub async fn open(plan: &Plan, place: &Place, role: Role, limit: Duration) -> Result<Session, Trouble> {
         let properties =
             ConnectionProperties::default().with_connection_name(format!("{} {role}", plan.name).as_str().into());
-        let runtime = TokioRuntime::tokio_with_handle(plan.runtime.clone());
+        let (runtime, tokio) = (engine(plan.runtime.clone()), TokioRuntime::tokio_with_handle(plan.runtime.clone()));
         let cutter = Cutter::default();
         let (trusted, held) = (place.trusted.clone(), cutter.clone());
-        let connect = async move |uri, runtime| {
-            socket::connect(&uri, &runtime, trusted.as_deref(), limit, &held).await.map_err(lapin::Error::from)
+        let connect = async move |uri, _| {
+            let stream = socket::connect(&uri, &tokio, trusted.as_deref(), limit, &held).await;
+            Ok(AsyncTcpStream::Plain(Watched::new(stream.map_err(lapin::Error::from)?)))
         };
         let connecting = lapin::Connection::connector(place.uri.clone(), runtime, connect, properties);
         match timeout(limit, connecting).await {

@@ -5,9 +5,9 @@
 //! by it one sees whether anything comes at all.
 
 use super::super::{Error, Options};
+use super::reactor::Plain;
 use super::url::mask;
 use async_rs::TokioRuntime;
-use async_rs::traits::Reactor;
 use lapin::tcp::{AsyncTcpStream, RustlsConnector, RustlsConnectorConfig};
 use lapin::uri::AMQPUri;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -21,8 +21,6 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream as Ear;
 use tokio::time::timeout;
-
-type Stream = AsyncTcpStream<<TokioRuntime as Reactor>::TcpStream>;
 
 /// A second handle of a session's socket.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +96,7 @@ pub(super) async fn connect(
     trusted: Option<&RustlsConnector>,
     limit: Duration,
     cutter: &Cutter,
-) -> io::Result<Stream> {
+) -> io::Result<Plain> {
     let connecting = async {
         let stream = reach(uri, runtime, cutter).await?;
         match trusted {
@@ -114,7 +112,7 @@ pub(super) async fn connect(
     }
 }
 
-async fn reach(uri: &AMQPUri, runtime: &TokioRuntime, cutter: &Cutter) -> io::Result<Stream> {
+async fn reach(uri: &AMQPUri, runtime: &TokioRuntime, cutter: &Cutter) -> io::Result<Plain> {
     let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
     let unknown = |error| io::Error::other(format!("cannot resolve the host {host}: {error}"));
     let mut last = io::Error::other(format!("the host {host} has no address"));

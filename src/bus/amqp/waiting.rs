@@ -47,11 +47,11 @@ impl Bus {
     pub async fn keep_waiting(self: &Arc<Bus>, queue: &str, message: Message, delay: Duration) -> Result<(), Error> {
         let publisher = Publisher::new(self.clone());
         let room = self.waiting_room(queue, delay).await?;
-        match publisher.publish("", &room, message.clone()).await {
+        match publisher.republish("", &room, message.clone()).await {
             Err(Error::Unroutable { .. }) => {
                 self.waiting.forget(&room);
                 let again = self.waiting_room(queue, delay).await?;
-                publisher.publish("", &again, message).await
+                publisher.republish("", &again, message).await
             }
             published => published,
         }

@@ -2,8 +2,8 @@
 //!
 //! Every statement names the owner: who was taken for dead in the meantime settles nothing.
 
-use super::super::message::{DIED_IN, REASON, sent};
-use super::super::{Error, HeaderValue, Message};
+use super::super::Error;
+use super::super::message::{dead, sent};
 use super::declare::{existing_queue, find_queue};
 use super::file::Failure;
 use super::post;
@@ -156,7 +156,8 @@ pub(super) fn bury(db: &Connection, id: i64, reason: String) -> Result<Burial, F
         db.prepare_cached(sql)?.query_row([id], row)?;
     let Some((exchange, key)) = exchange.zip(key) else { return Ok(Burial::NoGrave) };
     let (_, remains) = unearth(db, id)?;
-    match guarded(db, || post::publish(db, &exchange, &key, &epitaph(remains, reason, &name)))? {
+    let remains = dead(sent(remains.message, remains.exchange, remains.key), &reason, &name);
+    match guarded(db, || post::publish(db, &exchange, &key, &remains))? {
         Ok(()) => {
             db.prepare_cached("DELETE FROM bus_messages WHERE id = ?1")?.execute([id])?;
             Ok(Burial::Done)
@@ -174,11 +175,4 @@ pub(super) fn unearth(db: &Connection, id: i64) -> Result<(i64, Parcel), Failure
     let sql = format!("SELECT {PLACE}, {COLUMNS}, queue FROM bus_messages WHERE id = ?1");
     let row = |row: &rusqlite::Row| Ok((row.get("queue")?, parcel(row).or_else(|_| remains(row))?));
     Ok(db.prepare_cached(&sql)?.query_row([id], row)?)
-}
-
-/// It must not die a second time of what it died of.
-fn epitaph(worn: Parcel, reason: String, queue: &str) -> Message {
-    Message { expiration: None, ..sent(worn.message, worn.exchange, worn.key) }
-        .header(REASON, HeaderValue::Text(reason))
-        .header(DIED_IN, HeaderValue::Text(queue.into()))
 }
