@@ -1,14 +1,16 @@
 //! The thread that owns the file. It sleeps until there is work; while a consumer waits it also listens whether another
 //! process has committed something, and looks now and then whether somebody has died.
 
-use super::super::Error;
+use super::super::{Error, QueueKind, Topology};
 use super::clients::{Around, Client, Dead};
+use super::declare::declare;
 use super::ears::Ears;
 use super::file::{self, Failure};
-use super::group::{Done, Group, Owed, say_goodbye};
+use super::group::{Done, Group, Owed, register, say_goodbye};
 use super::inbox::Inbox;
 use super::moments;
 use super::takers::Takers;
+use super::transaction::{begin_now, end, guarded};
 use super::work::{Answer, Command, Door, Told, Work};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -42,6 +44,8 @@ pub(super) struct Actor {
     ears: Option<Ears>,
     door: Door,
     takers: Takers,
+    /// The queues that are this client's alone, should it be taken for dead.
+    exclusive: Topology,
     owed: Owed,
     dead: Vec<Dead>,
     /// `data_version` of the last look: it changes when others commit.
@@ -68,7 +72,7 @@ impl Actor {
         };
         let (db, path, client) = open().map_err(|failure: Failure| failure.into_error(path))?;
         let now = Instant::now();
-        let (takers, owed) = (Takers::default(), Owed::default());
+        let (takers, owed, exclusive) = (Takers::default(), Owed::default(), Topology::default());
         let (dead, version, due, hungry, closing, ears) = (Vec::new(), -1, None, false, None, None);
         Ok(Actor {
             db,
@@ -78,6 +82,7 @@ impl Actor {
             ears,
             door,
             takers,
+            exclusive,
             owed,
             dead,
             version,
@@ -188,11 +193,41 @@ impl Actor {
     /// Somebody took this client for dead, which only happens if its lock file was deleted by hand.
     fn relist(&mut self) {
         tracing::warn!(path = %self.path.display(), "the lock file of this program was deleted; its deliveries went to others");
-        if let Err(failure) = self.client.relist(&self.db) {
+        if let Err(failure) = self.list_again() {
             tracing::warn!(?failure, "cannot put this client back on the list of the bus file");
         }
         // The folder may be another one now.
         self.ears = self.ears.take().map(|_| self.client.ears());
+    }
+
+    /// The client, its consumers, and the queues that were its alone and went with it.
+    fn list_again(&mut self) -> Result<(), Failure> {
+        let Actor { db, client, exclusive, takers, .. } = self;
+        begin_now(db)?;
+        let mut listing = || {
+            client.relist(db)?;
+            if let Err(failure) = guarded(db, || declare(db, client.id, exclusive))? {
+                tracing::warn!(?failure, "the exclusive queues of this program are gone");
+            }
+            takers.iter().try_for_each(|taker| register(db, client.id, taker.id, &taker.queue, taker.prefetch))
+        };
+        end(db, listing())
+    }
+
+    /// What has been declared for this client alone, and what has been deleted.
+    fn remember(&mut self, work: &Work) {
+        let queues = &mut self.exclusive.queues;
+        match work {
+            Work::Declare(topology) => {
+                let mine = topology.queues.iter().filter(|queue| queue.kind == QueueKind::Exclusive);
+                for queue in mine {
+                    queues.retain(|known| known.name != queue.name);
+                    queues.push(queue.clone());
+                }
+            }
+            Work::Delete { queue, .. } => queues.retain(|known| known.name != *queue),
+            _ => {}
+        }
     }
 
     /// Whether a transaction is worth its while although nobody asked for one.
@@ -263,6 +298,9 @@ impl Actor {
             }
         }
         for (command, outcome) in batch.into_iter().zip(done.answers) {
+            if outcome.is_ok() {
+                self.remember(&command.work);
+            }
             self.reply(command, outcome);
         }
     }

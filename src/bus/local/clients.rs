@@ -3,7 +3,8 @@
 //! that file says to its owner that there is something new in the bus file.
 //!
 //! The order makes it safe: a lock is held before its client is listed, and a listed client is dead only for
-//! somebody who holds its lock or finds it gone. Names are never used twice.
+//! somebody who holds its lock or finds it gone. Names are never used twice; a number is, by a client that others struck
+//! because its lock file was deleted by hand: so the dead are known by both.
 
 use super::ears::{self, Ears};
 use super::file::Failure;
@@ -107,6 +108,12 @@ impl Client {
         self.lock.parent().unwrap_or(Path::new("."))
     }
 
+    /// As if somebody deleted it by hand.
+    #[cfg(test)]
+    pub fn lose_lock(&self) {
+        fs::remove_file(&self.lock).unwrap();
+    }
+
     /// Takes this client off the list, as part of a transaction.
     pub fn strike(&self, db: &Connection) -> Result<(), Failure> {
         strike(db, self.id)
@@ -145,6 +152,14 @@ pub(super) struct Around {
 }
 
 impl Dead {
+    /// Whether it is on the list as it was found, in a transaction. If not, others have cleared up after it, and whoever is on
+    /// the list under its number is alive, with another lock: his file was deleted by hand.
+    pub fn is_listed(&self, db: &Connection) -> Result<bool, Failure> {
+        let lock = self.lock.file_name().map(|name| name.to_string_lossy());
+        let sql = "SELECT EXISTS (SELECT 1 FROM bus_clients WHERE id = ?1 AND lock = ?2)";
+        Ok(db.prepare_cached(sql)?.query_row(params![self.id, lock], |row| row.get(0))?)
+    }
+
     /// Takes it off the list, as part of the transaction that takes back what it held.
     pub fn strike(&self, db: &Connection) -> Result<(), Failure> {
         strike(db, self.id)

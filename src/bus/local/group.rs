@@ -89,7 +89,7 @@ impl Group<'_> {
         let last = self.db.prepare_cached(last)?.query_row([], |row| row.get(0))?;
         let mut wide = !self.dead.is_empty();
         for dead in self.dead {
-            match guarded(self.db, || give_back_all(self.db, dead.id).and_then(|()| dead.strike(self.db)))? {
+            match guarded(self.db, || clear_up(self.db, dead))? {
                 Ok(()) => done.cleared.push(dead.id),
                 Err(failure) => done.failed("clearing up after a client", &failure),
             }
@@ -156,6 +156,15 @@ impl Group<'_> {
     }
 }
 
+/// Takes back what somebody held who has died, unless others have done so.
+fn clear_up(db: &Connection, dead: &Dead) -> Result<(), Failure> {
+    if dead.is_listed(db)? {
+        give_back_all(db, dead.id)?;
+        dead.strike(db)?;
+    }
+    Ok(())
+}
+
 fn perform(db: &Connection, me: i64, work: &Work, takers: &mut Vec<Taker>) -> Result<Told, Failure> {
     match work {
         Work::Declare(topology) => declare::declare(db, me, topology)?,
@@ -178,9 +187,17 @@ fn perform(db: &Connection, me: i64, work: &Work, takers: &mut Vec<Taker>) -> Re
     Ok(Told::default())
 }
 
-fn register(db: &Connection, me: i64, consumer: ConsumerId, queue: &str, prefetch: usize) -> Result<(), Failure> {
+/// Puts a consumer on the list.
+pub(super) fn register(
+    db: &Connection,
+    me: i64,
+    consumer: ConsumerId,
+    queue: &str,
+    prefetch: usize,
+) -> Result<(), Failure> {
     let (consumer, prefetch) = (consumer.cast_signed(), i64::try_from(prefetch).unwrap_or(i64::MAX));
-    db.execute("INSERT INTO bus_consumers VALUES (?1, ?2, ?3, ?4)", params![me, consumer, queue, prefetch])?;
+    let sql = "INSERT OR REPLACE INTO bus_consumers VALUES (?1, ?2, ?3, ?4)";
+    db.execute(sql, params![me, consumer, queue, prefetch])?;
     Ok(())
 }
 

@@ -41,6 +41,11 @@ impl Takers {
         }
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Taker> {
+        self.all.iter().map(|(taker, _)| taker)
+    }
+
     /// How many messages are wanted from which queue.
     pub fn wanted(&self) -> BTreeMap<&str, usize> {
         let mut wanted = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use super::super::super::{Message, Queue, Topology};
 use super::super::consumer::Consumer;
-use super::super::work::{Line, Question};
+use super::super::work::{Line, Question, Settlement};
 use super::*;
 
 fn open(path: &Path) -> (Line, Actor) {
@@ -43,6 +43,46 @@ fn what_does_not_fit_on_the_disk_fails_alone_and_says_why() {
     let told = commit(&mut actor, vec![Work::Look(Question::Depth { queue: "work".into() })]).remove(0).unwrap();
     assert_eq!(told.depth.ready, 2);
     actor.goodbye();
+}
+
+/// Looks for the dead now.
+fn look(actor: &mut Actor) {
+    let (reply, _) = oneshot::channel();
+    actor.look_around(&[Command { work: Work::Look(Question::Names), reply: Some(reply) }]);
+}
+
+/// Two others find somebody dead whose lock file was deleted by hand. When the second of them clears up, he is back.
+#[test]
+fn who_was_taken_for_dead_and_is_back_is_not_cleared_away_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bus.db");
+    let [(line, mut alive), (_first, mut first), (_second, mut second)] = [(); 3].map(|()| open(&path));
+    let topology = Topology { exchanges: vec![], queues: vec![Queue::new("work"), Queue::exclusive("mine")] };
+    let own = topology.queues[1].name.clone();
+    commit(&mut alive, vec![Work::Declare(topology), publish(1)]).into_iter().for_each(|answer| drop(answer.unwrap()));
+    let (parcels, end) = tokio::sync::mpsc::unbounded_channel();
+    let consumer = Consumer::new(line.clone(), "work", end);
+    let work = Work::Consume { consumer: consumer.id(), queue: "work".into(), prefetch: 2, parcels };
+    commit(&mut alive, vec![work]).remove(0).unwrap();
+
+    alive.client.lose_lock();
+    look(&mut first);
+    look(&mut second);
+    first.commit(vec![]);
+    look(&mut alive);
+    alive.commit(vec![]);
+    second.commit(vec![]);
+    look(&mut alive);
+
+    let depth = |actor: &mut Actor, queue: &str| {
+        commit(actor, vec![Work::Look(Question::Depth { queue: queue.into() })]).remove(0).unwrap().depth
+    };
+    let depth_of_work = depth(&mut second, "work");
+    assert_eq!((depth_of_work.ready, depth_of_work.unacked, depth_of_work.consumers), (0, Some(1), 1));
+    assert_eq!(depth(&mut second, &own).ready, 0, "what is his alone is there again");
+    let claimed = alive.db.query_row("SELECT id FROM bus_messages", [], |row| row.get(0)).unwrap();
+    commit(&mut alive, vec![Work::Settle { id: claimed, how: Settlement::Ack }]).remove(0).unwrap();
+    drop(consumer);
 }
 
 /// A thread that never looks by itself while it hears; `lock` is what it listens to, if not to its own.
