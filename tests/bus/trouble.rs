@@ -150,3 +150,24 @@ async fn a_message_of_nobody_on_the_list_of_clients_goes_back() {
     let delivery = next(&mut connection.consume("work", 1).await.unwrap()).await;
     assert_eq!((text(&delivery), delivery.attempt), ("lost".into(), 2));
 }
+
+/// Somebody wants to start anew, and removes the file under a program that has it open.
+#[tokio::test]
+async fn nothing_is_confirmed_into_a_file_that_was_deleted_or_replaced_and_who_waits_is_told() {
+    for replaced in [false, true] {
+        let bus = Bus::on_sqlite();
+        let connection = bus.open(&[], &[Queue::new("work")]).await;
+        let mut consumer = connection.consume("work", 1).await.unwrap();
+        let waiting = bus.open(&[], &[]).await;
+        let mut other = waiting.consume("work", 1).await.unwrap();
+        let path = bus.url.trim_start_matches("sqlite:");
+        ["", "-wal", "-shm"].iter().for_each(|end| std::fs::remove_file(format!("{path}{end}")).unwrap());
+        if replaced {
+            send(&bus.open(&[], &[Queue::new("work")]).await.publisher(), "work", ["new"]).await;
+        }
+        let error = connection.publisher().publish("", "work", note("lost")).await.unwrap_err();
+        assert!(matches!(error, Error::Lost { .. }), "{error:?}");
+        assert!(soon("the end of its consumer", consumer.next()).await.is_none());
+        assert!(soon("the end of who only waits", other.next()).await.is_none());
+    }
+}

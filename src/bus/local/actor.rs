@@ -38,6 +38,8 @@ const GROUP: usize = 512;
 pub(super) struct Actor {
     db: Connection,
     path: PathBuf,
+    /// Which file it is, whatever its name.
+    identity: Option<(u64, u64)>,
     client: Client,
     inbox: Inbox,
     /// Opened for the first consumer.
@@ -71,12 +73,13 @@ impl Actor {
             Ok((db, path, client))
         };
         let (db, path, client) = open().map_err(|failure: Failure| failure.into_error(path))?;
-        let now = Instant::now();
+        let (now, identity) = (Instant::now(), file::identity(&path, None));
         let (takers, owed, exclusive) = (Takers::default(), Owed::default(), Topology::default());
         let (dead, version, due, hungry, closing, ears) = (Vec::new(), -1, None, false, None, None);
         Ok(Actor {
             db,
             path,
+            identity,
             client,
             inbox,
             ears,
@@ -99,12 +102,26 @@ impl Actor {
     pub fn run(mut self) {
         while self.closing.is_none() {
             let Some(batch) = self.next_batch() else { break };
+            if self.is_orphaned() {
+                break;
+            }
             self.look_around(&batch);
             if !batch.is_empty() || self.is_due() {
                 self.commit(batch);
             }
         }
         self.goodbye();
+    }
+
+    /// Whether the file was deleted, or another one put in its place. What is written into it from now on nobody would ever
+    /// read: so all that waits is answered with an error, nothing is delivered any more, and the program has to start again.
+    fn is_orphaned(&self) -> bool {
+        let orphaned = file::identity(&self.path, self.identity) != self.identity;
+        if orphaned {
+            let path = self.path.display();
+            tracing::error!("the bus file {path} was deleted or replaced while it was open; start this program again");
+        }
+        orphaned
     }
 
     /// Everything that waits, or nothing when it is time to look up; `None` when the last handle is gone.

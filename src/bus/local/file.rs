@@ -3,6 +3,7 @@
 use super::super::Error;
 use super::schema;
 use rusqlite::{Connection, Error as SqlError, ErrorCode, OpenFlags};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,15 @@ fn create(path: &Path) -> std::io::Result<PathBuf> {
         }
     }
     path.canonicalize()
+}
+
+/// Which file lies at this path; `None` if there is none. What cannot be looked at now is taken for what it was.
+pub(super) fn identity(path: &Path, known: Option<(u64, u64)>) -> Option<(u64, u64)> {
+    match std::fs::metadata(path) {
+        Ok(about) => Some((about.dev(), about.ino())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(_) => known,
+    }
 }
 
 /// Write-ahead logs need shared memory, and the signs of life need locks: a network offers neither.
