@@ -2,10 +2,15 @@
 //!
 //! Version 1 of a task is `{"v":1,"uuid":…,"name":…,"formula":…,"width":…,"height":…,"iterations":…,"xa":…,"xb":…,
 //! "ya":…,"yb":…,"cx":…,"cy":…,"palette":…}`; without `v`, `formula`, `cx` and `cy` it is the seed's, and its constant
-//! is derived from the uuid. Unknown fields are ignored; an unknown version is refused.
+//! is derived from the uuid.
+//!
+//! Unknown fields are ignored, and an unknown version is refused. So the version of a task says what its reader has to know
+//! to draw the same picture, and nothing more: it is the lowest in which all that the task asks for has its meaning. Whoever
+//! adds a field that changes pictures adds a version, in [`version_of`], for the tasks that use it: an older worker refuses
+//! those with a reason, instead of drawing something else, and draws all others as ever.
 
 use super::{Drawn, End, Outcome, Refused, Task};
-use crate::fractal::{Invalid, Scene, SceneFields, julia_constant};
+use crate::fractal::{Border, Invalid, Scene, SceneFields, julia_constant};
 use chrono::{DateTime, Utc};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,7 +26,10 @@ pub const CBOR: &str = "application/cbor";
 pub const MAX_BODY: usize = 64 * 1024;
 /// The longest name of a picture, in characters.
 const MAX_NAME: usize = 64;
+/// The first version, of tasks and of results.
 const VERSION: u32 = 1;
+/// Tasks with a border.
+const WITH_BORDER: u32 = 2;
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,10 +140,19 @@ fn read<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result<
     }
 }
 
-fn check_version(v: u32) -> Result<(), Invalid> {
+/// The lowest version whose readers draw this scene as it is meant.
+fn version_of(scene: &Scene) -> u32 {
+    match scene.colouring().border {
+        Border::None => VERSION,
+        Border::Dark | Border::Bright => WITH_BORDER,
+    }
+}
+
+fn check_version(what: &str, v: u32, newest: u32) -> Result<(), Invalid> {
     match v {
-        VERSION => Ok(()),
-        _ => Err(Invalid::new(format!("version {v} of the message is not known, only {VERSION}"))),
+        VERSION.. if v <= newest => Ok(()),
+        0 => Err(Invalid::new(format!("there is no version 0 of a {what}"))),
+        _ => Err(Invalid::new(format!("this {what} needs a newer oat: it has version {v}, this one knows {newest}"))),
     }
 }
 
@@ -143,7 +160,7 @@ impl TryFrom<TaskBody> for Task {
     type Error = Invalid;
 
     fn try_from(body: TaskBody) -> Result<Task, Invalid> {
-        check_version(body.v)?;
+        check_version("task", body.v, WITH_BORDER)?;
         if body.name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME || name.chars().any(char::is_control))
         {
             return Err(Invalid::new(format!("the name has more than {MAX_NAME} characters, or control characters")));
@@ -167,7 +184,7 @@ fn complete(mut fields: SceneFields, uuid: Uuid) -> Result<Scene, Invalid> {
 
 impl From<&Task> for TaskBody {
     fn from(task: &Task) -> TaskBody {
-        TaskBody { v: VERSION, uuid: task.uuid, name: task.name.clone(), scene: task.scene.into() }
+        TaskBody { v: version_of(&task.scene), uuid: task.uuid, name: task.name.clone(), scene: task.scene.into() }
     }
 }
 
@@ -175,7 +192,7 @@ impl TryFrom<OutcomeBody> for Outcome {
     type Error = Invalid;
 
     fn try_from(body: OutcomeBody) -> Result<Outcome, Invalid> {
-        check_version(body.v)?;
+        check_version("result", body.v, VERSION)?;
         let task = body.task.map(Task::try_from).transpose()?;
         if task.as_ref().is_some_and(|task| task.uuid != body.uuid) {
             return Err(Invalid::new("the result and the task inside it have different uuids"));

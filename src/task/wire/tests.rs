@@ -39,19 +39,47 @@ fn what_is_sent_is_understood_in_both_encodings() {
     }
 }
 
+/// The same task with a border.
+fn bordered(plain: &Task) -> Task {
+    let (formula, viewport, limit) = (plain.scene.formula(), plain.scene.viewport(), plain.scene.iterations());
+    let colouring = Colouring { border: Border::Dark, ..plain.scene.colouring() };
+    Task { scene: Scene::new(formula, viewport, limit, colouring).unwrap(), ..plain.clone() }
+}
+
+fn json(task: &Task) -> String {
+    String::from_utf8(task.encode(Encoding::Json)).unwrap()
+}
+
 /// What older versions send has no border, and what has none is sent as they did.
 #[test]
 fn a_border_is_named_only_where_there_is_one() {
     let plain = task();
-    let (formula, viewport, limit) = (plain.scene.formula(), plain.scene.viewport(), plain.scene.iterations());
-    let colouring = Colouring { border: Border::Dark, ..plain.scene.colouring() };
-    let bordered = Task { scene: Scene::new(formula, viewport, limit, colouring).unwrap(), ..plain.clone() };
-    let json = |task: &Task| String::from_utf8(task.encode(Encoding::Json)).unwrap();
+    let bordered = bordered(&plain);
     assert!(!json(&plain).contains("border"));
     assert!(json(&bordered).contains(r#""border":"dark""#));
     assert_eq!(Task::decode(Some(JSON), json(&bordered).as_bytes()), Ok(bordered));
     let classic = json(&task()).replace("ember", "classic").replace("\"samples\"", r#""border":"bright","samples""#);
     assert!(Task::decode(Some(JSON), classic.as_bytes()).is_err(), "{classic}");
+}
+
+/// An older oat knows version 1 and no border: it would draw another picture under the same uuid.
+#[test]
+fn a_task_has_the_lowest_version_whose_readers_draw_it_as_it_is_meant() {
+    let plain = task();
+    let bordered = bordered(&plain);
+    assert!(json(&plain).starts_with(r#"{"v":1,"#) && json(&bordered).starts_with(r#"{"v":2,"#));
+    let before = json(&bordered).replace(r#""v":2"#, r#""v":1"#);
+    assert_eq!(Task::decode(None, before.as_bytes()), Ok(bordered.clone()), "as it was sent for a while");
+    let later = json(&bordered).replace(r#""v":2"#, r#""v":3"#);
+    let refused = Task::decode(None, later.as_bytes()).unwrap_err();
+    assert_eq!(refused.uuid, Some(bordered.uuid));
+    assert!(refused.reason.to_string().contains("needs a newer oat: it has version 3"), "{}", refused.reason);
+    assert!(Task::decode(None, json(&plain).replace(r#""v":1"#, r#""v":0"#).as_bytes()).is_err());
+    let outcome = Outcome { task: Some(bordered), ..outcome(End::Failed { reason: "none".into() }) };
+    let outcome = Outcome { uuid: outcome.task.as_ref().unwrap().uuid, ..outcome };
+    let body = String::from_utf8(outcome.encode(Encoding::Json)).unwrap();
+    assert!(body.starts_with(r#"{"v":1,"#) && body.contains(r#""task":{"v":2,"#), "{body}");
+    assert_eq!(Outcome::decode(None, body.as_bytes()), Ok(outcome));
 }
 
 fn assert_every_bit_arrives(bounds: [f64; 4]) {
