@@ -67,7 +67,11 @@ impl Tracker {
     async fn record(&self, batch: Vec<(Outcome, Delivery)>, shutdown: &Shutdown) {
         let outcomes: Vec<Outcome> = batch.iter().map(|(outcome, _)| outcome.clone()).collect();
         match (self.finish(&outcomes, shutdown).await, batch.len()) {
-            (None, _) => {}
+            (None, _) => {
+                for (_, delivery) in batch {
+                    give_back(delivery).await;
+                }
+            }
             (Some(Ok(finished)), _) => {
                 self.announce(&batch, &finished).await;
                 for ((outcome, delivery), finished) in batch.into_iter().zip(finished) {
@@ -147,9 +151,61 @@ fn tell(outcome: &Outcome) {
     }
 }
 
+/// A database that is away is not the result's fault: no attempt is spent.
+async fn give_back(delivery: Delivery) {
+    if let Err(error) = delivery.give_back().await {
+        info!("a result goes back to its queue by itself: {error}");
+    }
+}
+
 async fn reject(delivery: Delivery, reason: &str) {
     warn!("refused a result: {reason}");
     if let Err(error) = delivery.reject(reason).await {
         warn!("could not reject it, so it will come again: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Message;
+    use crate::task::JSON;
+    use crate::topology::Names;
+
+    #[tokio::test]
+    async fn a_result_that_waited_for_the_database_in_vain_has_spent_no_attempt() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = |file: &str| format!("sqlite:{}", folder.path().join(file).display());
+        let names = Names::new("");
+        let connection = Connection::open(&url("bus.db"), names.topology(), Default::default()).await.unwrap();
+        let failed = Outcome {
+            uuid: uuid::Uuid::new_v4(),
+            worker: "w".into(),
+            attempt: 1,
+            started_at: None,
+            finished_at: None,
+            task: None,
+            end: End::Failed { reason: "none".into() },
+        };
+        let message = Message::new(JSON, failed.encode(crate::task::Encoding::Json));
+        connection.publisher().publish(&names.results, &names.results, message).await.unwrap();
+        let tracker = Tracker {
+            connection: connection.clone(),
+            results: names.results.clone(),
+            // Without its tables, which somebody may make at any moment.
+            store: Store::open(&url("records.db")).await.unwrap(),
+            prefetch: 10,
+            events: Events::default(),
+            announcer: Announcer::default(),
+        };
+        let shutdown = Shutdown::new();
+        let tracking = tokio::spawn(run(tracker, shutdown.clone()));
+        while connection.depth(&names.results).await.unwrap().unacked != Some(1) {
+            tokio::task::yield_now().await;
+        }
+        shutdown.request();
+        tracking.await.unwrap().unwrap();
+        let again = connection.consume(&names.results, 1).await.unwrap().next().await.unwrap();
+        assert_eq!((again.attempt, again.redelivered), (1, false));
     }
 }
