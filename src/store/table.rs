@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
+// 32 columns, as many as diesel's feature 32-column-tables allows; Cargo.toml says what the next one takes.
 diesel::table! {
     fractals (uuid) {
         uuid -> Text,
