@@ -1,6 +1,7 @@
-//! The channel of a consumer, and what is out on it. Acknowledgements are collected while the one before is being written,
-//! and sent as one for all up to a tag where nothing before it is still out: that is what makes consuming fast. What goes
-//! back is sent at once, and before any acknowledgement that could cover it.
+//! The channel of a consumer, and what is out on it. Acknowledgements are collected and sent as one for all up to a tag
+//! where nothing before it is still out: that is what makes consuming fast, since a quorum queue writes each to its log.
+//! They are sent when a good part of the prefetch is done, when the consumer finds nothing to draw, and else in a moment.
+//! What goes back is sent at once, and before any acknowledgement that could cover it.
 
 use super::session::Session;
 use futures_util::FutureExt;
@@ -8,9 +9,17 @@ use futures_util::future::BoxFuture;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// For so long what is done waits for more while its consumer has something to draw.
+const MOMENT: Duration = Duration::from_millis(1);
+/// More than so many acknowledgements in one make nothing faster; what they hold up does make it slower.
+const MANY: usize = 64;
 
 /// Keeps the channel of deliveries open until they are settled: closing it would return everything delivered on it.
 pub(super) struct Lease {
@@ -18,6 +27,11 @@ pub(super) struct Lease {
     pub channel: Channel,
     book: Mutex<Book>,
     due: Arc<Notify>,
+    /// So many are sent without waiting for more: several batches have to fit into the prefetch, or the broker has nothing
+    /// to do while we have, and we while it has.
+    batch: usize,
+    /// Whether its consumer waits for a delivery.
+    awaited: AtomicBool,
 }
 
 /// Delivery tags of the channel.
@@ -27,6 +41,8 @@ struct Book {
     out: BTreeSet<u64>,
     /// Acknowledged, and the broker has not been told.
     done: BTreeSet<u64>,
+    /// The writer has been told that there are some.
+    told: bool,
 }
 
 /// How a message goes back. A reject counts an attempt on every version of RabbitMQ, a nack up to 4.2 only.
@@ -40,9 +56,11 @@ type Sending<'a> = BoxFuture<'a, lapin::Result<()>>;
 
 impl Lease {
     /// A lease on a channel that nobody else uses.
-    pub fn new(session: Arc<Session>, channel: Channel, runtime: &Handle) -> Arc<Lease> {
+    pub fn new(session: Arc<Session>, channel: Channel, prefetch: u16, runtime: &Handle) -> Arc<Lease> {
         let due = Arc::new(Notify::new());
-        let lease = Arc::new(Lease { session, channel, book: Mutex::default(), due: due.clone() });
+        let batch = (usize::from(prefetch) / 4).clamp(1, MANY);
+        let (book, awaited) = (Mutex::default(), AtomicBool::default());
+        let lease = Arc::new(Lease { session, channel, book, due: due.clone(), batch, awaited });
         lease.session.hold(Arc::downgrade(&lease));
         runtime.spawn(write(Arc::downgrade(&lease), due));
         lease
@@ -63,11 +81,29 @@ impl Lease {
         book.out.is_empty() && book.done.is_empty()
     }
 
+    /// Its consumer has one more to work on.
+    pub fn served(&self) {
+        self.awaited.store(false, Ordering::Relaxed);
+    }
+
+    /// Its consumer waits for a delivery: what it has done is told now, and what others do as soon as they have.
+    pub fn awaited(&self) {
+        self.awaited.store(true, Ordering::Relaxed);
+        drop(self.flush());
+    }
+
     /// Acknowledges a delivery; the broker is told in a moment.
     pub fn ack(&self, tag: u64) {
         let mut book = self.book();
-        if book.out.remove(&tag) {
-            book.done.insert(tag);
+        if !book.out.remove(&tag) {
+            return;
+        }
+        book.done.insert(tag);
+        let awaited = self.awaited.load(Ordering::Relaxed);
+        if !awaited && book.done.len() >= self.batch {
+            drop(book);
+            drop(self.flush());
+        } else if awaited || !std::mem::replace(&mut book.told, true) {
             drop(book);
             self.due.notify_one();
         }
@@ -119,7 +155,11 @@ fn hand_over(mut sending: Sending<'_>) -> lapin::Result<Option<Sending<'_>>> {
 async fn write(lease: Weak<Lease>, due: Arc<Notify>) {
     loop {
         due.notified().await;
+        if lease.upgrade().is_some_and(|lease| !lease.awaited.load(Ordering::Relaxed)) {
+            let _ = timeout(MOMENT, due.notified()).await;
+        }
         let Some(lease) = lease.upgrade() else { return };
+        lease.book().told = false;
         if let Some(sending) = lease.flush() {
             // If it cannot be written, the session ends, and with it the deliveries.
             let _ = lease.session.during(sending).await;

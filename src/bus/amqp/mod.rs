@@ -15,6 +15,8 @@ mod consumer;
 mod convert;
 mod deaths;
 mod failure;
+mod inbox;
+mod keeper;
 mod lane;
 mod lease;
 mod link;
