@@ -1,7 +1,9 @@
 //! What is particular to RabbitMQ: outages of the broker and of the way to it, refusals, alarms, TLS,
-//! foreign messages, calls. The promises that
+//! foreign messages, calls, acknowledgements. The promises that
 //! both transports keep are held in `tests/bus.rs`.
 
+#[path = "amqp/acks.rs"]
+mod acks;
 #[path = "amqp/calls.rs"]
 mod calls;
 #[path = "amqp/crowd.rs"]

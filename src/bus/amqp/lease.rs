@@ -1,6 +1,7 @@
-//! The channel of a consumer, and what is out on it. Acknowledgements are collected while the one before is being written,
-//! and sent as one for all up to a tag where nothing before it is still out: that is what makes consuming fast. What goes
-//! back is sent at once, and before any acknowledgement that could cover it.
+//! The channel of a consumer, and what is out on it. Acknowledgements are collected and sent as one for all up to a tag
+//! where nothing before it is still out: that is what makes consuming fast, since a quorum queue writes each to its log.
+//! They are sent when a good part of the prefetch is done, when the broker may send no more before, and else in a moment.
+//! What goes back is sent at once, and before any acknowledgement that could cover it.
 
 use super::session::Session;
 use futures_util::FutureExt;
@@ -9,8 +10,15 @@ use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::sleep;
+
+/// For so long what is done waits for more.
+const MOMENT: Duration = Duration::from_millis(1);
+/// More than so many acknowledgements in one make nothing faster; what they hold up does make it slower.
+const MANY: usize = 64;
 
 /// Keeps the channel of deliveries open until they are settled: closing it would return everything delivered on it.
 pub(super) struct Lease {
@@ -18,6 +26,8 @@ pub(super) struct Lease {
     pub channel: Channel,
     book: Mutex<Book>,
     due: Arc<Notify>,
+    /// The most that the broker leaves out at a time.
+    prefetch: usize,
 }
 
 /// Delivery tags of the channel.
@@ -27,6 +37,8 @@ struct Book {
     out: BTreeSet<u64>,
     /// Acknowledged, and the broker has not been told.
     done: BTreeSet<u64>,
+    /// The writer knows that there are some.
+    told: bool,
 }
 
 /// How a message goes back. A reject counts an attempt on every version of RabbitMQ, a nack up to 4.2 only.
@@ -40,9 +52,10 @@ type Sending<'a> = BoxFuture<'a, lapin::Result<()>>;
 
 impl Lease {
     /// A lease on a channel that nobody else uses.
-    pub fn new(session: Arc<Session>, channel: Channel, runtime: &Handle) -> Arc<Lease> {
+    pub fn new(session: Arc<Session>, channel: Channel, prefetch: u16, runtime: &Handle) -> Arc<Lease> {
         let due = Arc::new(Notify::new());
-        let lease = Arc::new(Lease { session, channel, book: Mutex::default(), due: due.clone() });
+        let (book, prefetch) = (Mutex::default(), prefetch.into());
+        let lease = Arc::new(Lease { session, channel, book, due: due.clone(), prefetch });
         lease.session.hold(Arc::downgrade(&lease));
         runtime.spawn(write(Arc::downgrade(&lease), due));
         lease
@@ -66,8 +79,16 @@ impl Lease {
     /// Acknowledges a delivery; the broker is told in a moment.
     pub fn ack(&self, tag: u64) {
         let mut book = self.book();
-        if book.out.remove(&tag) {
-            book.done.insert(tag);
+        if !book.out.remove(&tag) {
+            return;
+        }
+        book.done.insert(tag);
+        // Several batches have to fit into the prefetch, or the broker has nothing to do while we have, and we while it has.
+        let batch = (self.prefetch / 4).clamp(1, MANY);
+        if book.done.len() >= batch || book.out.len() + book.done.len() >= self.prefetch {
+            drop(book);
+            drop(self.flush());
+        } else if !std::mem::replace(&mut book.told, true) {
             drop(book);
             self.due.notify_one();
         }
@@ -119,7 +140,9 @@ fn hand_over(mut sending: Sending<'_>) -> lapin::Result<Option<Sending<'_>>> {
 async fn write(lease: Weak<Lease>, due: Arc<Notify>) {
     loop {
         due.notified().await;
+        sleep(MOMENT).await;
         let Some(lease) = lease.upgrade() else { return };
+        lease.book().told = false;
         if let Some(sending) = lease.flush() {
             // If it cannot be written, the session ends, and with it the deliveries.
             let _ = lease.session.during(sending).await;

@@ -17,6 +17,8 @@ mod copying;
 mod deaths;
 mod depth;
 mod failure;
+mod inbox;
+mod keeper;
 mod lane;
 mod lease;
 mod link;
