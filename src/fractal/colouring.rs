@@ -60,6 +60,11 @@ impl From<Palette> for Colouring {
 }
 
 impl Colouring {
+    /// Whether nothing but the classic colours comes out: then a pixel is a byte, an index into them, otherwise three.
+    pub(super) fn is_indexed(self) -> bool {
+        self.palette == Palette::Classic && self.samples == Samples::default()
+    }
+
     /// Refuses what is not a number, or would turn the palette so fast that nothing but noise is left.
     pub fn checked(mut self) -> Result<Colouring, Invalid> {
         if !(-1000.0..=1000.0).contains(&self.offset) {
@@ -100,19 +105,24 @@ impl Painter {
         Painter { colouring, limit, inside: palette.inside(limit), turn, line, scale: scene.viewport().scale() }
     }
 
+    /// Bytes of a pixel: one where the picture is indexed.
+    pub fn bytes(&self) -> usize {
+        if self.colouring.is_indexed() { 1 } else { 3 }
+    }
+
     /// Paints rows of pixels from a block of samples and their ends.
     pub fn paint(&self, block: &Block, ends: &Ends, pixels: &mut [u8]) {
-        let (pixels, stride) = (pixels.as_chunks_mut::<3>().0, block.xs.len());
-        let single = self.colouring.samples == Samples::default();
-        if single && self.colouring.palette == Palette::Classic {
-            return pixels.iter_mut().zip(&*ends.steps).for_each(|(pixel, &steps)| *pixel = self.classic(steps));
+        if self.colouring.is_indexed() {
+            let index = |&steps: &u32| Palette::classic_index(self.last(steps));
+            return pixels.iter_mut().zip(ends.steps.iter().map(index)).for_each(|(pixel, index)| *pixel = index);
         }
+        let (pixels, stride) = (pixels.as_chunks_mut::<3>().0, block.xs.len());
         if !self.colouring.border.is_none() {
             let ends: Vec<Escape> = (0..ends.steps.len()).map(|at| ends.get(at)).collect();
             let distances = distances(block, &ends);
             return self.paint_means(pixels, stride, |at| self.bordered(&ends[at], distances[at]));
         }
-        if single {
+        if self.colouring.samples == Samples::default() {
             return pixels.iter_mut().enumerate().for_each(|(at, pixel)| *pixel = self.colour(&ends.get(at)));
         }
         self.paint_means(pixels, stride, |at| self.colour(&ends.get(at)).map(linear));
@@ -145,14 +155,14 @@ impl Painter {
 
     /// The last step of 2015: an orbit that escapes there looks like one that never does.
     #[inline]
-    fn classic(&self, steps: u32) -> Rgb {
-        Palette::classic(steps.min(self.limit - 1))
+    fn last(&self, steps: u32) -> u32 {
+        steps.min(self.limit - 1)
     }
 
     #[inline]
     fn colour(&self, end: &Escape) -> Rgb {
         match self.colouring.palette {
-            Palette::Classic => self.classic(end.steps),
+            Palette::Classic => Palette::classic(self.last(end.steps)),
             _ if end.steps == self.limit => self.inside,
             palette => {
                 let turns = smooth(end) * palette.pace() * self.colouring.density + self.colouring.offset;

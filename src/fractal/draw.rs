@@ -47,13 +47,14 @@ pub fn bands<T>(mut rows: &mut [T], unit: usize, points: usize) -> Vec<[&mut [T]
     bands
 }
 
-/// Draws; `None` if it was called off. The memory needed is three bytes a pixel, and a little for each thread.
+/// Draws; `None` if it was called off. The memory needed is three or four bytes a pixel, and a little for each thread.
 pub fn draw(scene: &Scene, stop: &Stop) -> Option<Picture> {
     let (width, height) = (scene.viewport().width(), scene.viewport().height());
-    Some(Picture::new(width, height, draw_rows(scene, 0..height, stop)?))
+    let picture = if scene.colouring().is_indexed() { Picture::classic } else { Picture::new };
+    Some(picture(width, height, draw_rows(scene, 0..height, stop)?))
 }
 
-/// The RGB of some rows.
+/// The RGB of some rows, or their indices where the scene is [indexed](super::Colouring::is_indexed).
 pub(super) fn draw_rows(scene: &Scene, rows: Range<u32>, stop: &Stop) -> Option<Vec<u8>> {
     let viewport = scene.viewport();
     let side = scene.colouring().samples.side();
@@ -61,9 +62,10 @@ pub(super) fn draw_rows(scene: &Scene, rows: Range<u32>, stop: &Stop) -> Option<
     let mut ys: Vec<f64> = samples(rows.clone(), side).map(|row| viewport.y(row)).collect();
     let (side, width) = (side as usize, viewport.width() as usize);
     let painter = Painter::new(scene);
-    let mut rgb = vec![0; width * rows.len() * 3];
+    let bytes = painter.bytes();
+    let mut drawn = vec![0; width * rows.len() * bytes];
     let points = xs.len() * side;
-    let bands = (bands(&mut rgb, width * 3, points), bands(&mut ys, side, points));
+    let bands = (bands(&mut drawn, width * bytes, points), bands(&mut ys, side, points));
     bands.into_par_iter().with_max_len(1).for_each_init(
         || (Vec::new(), Vec::new()),
         |(steps, norms), ([top, bottom], ys)| {
@@ -85,7 +87,7 @@ pub(super) fn draw_rows(scene: &Scene, rows: Range<u32>, stop: &Stop) -> Option<
             stop.rows.fetch_add((ys.len() / side) as u32, Ordering::Relaxed);
         },
     );
-    (!stop.called_off.load(Ordering::Relaxed)).then_some(rgb)
+    (!stop.called_off.load(Ordering::Relaxed)).then_some(drawn)
 }
 
 /// Where the samples of pixels are, in pixels: `side` of them each, evenly spread around the pixel's own place, which is

@@ -2,7 +2,7 @@
 
 use super::draw::draw_rows;
 use super::picture::{SCENE, SOFTWARE, header, json};
-use super::{Palette, Rgb, Samples, Scene, Stop};
+use super::{Palette, Rgb, Scene, Stop};
 use std::io::{self, Write};
 
 /// Pixels from which on a picture is written this way. It is part of the format: the way decides over the bytes.
@@ -20,7 +20,7 @@ pub fn write_large(scene: &Scene, stop: &Stop, out: impl Write) -> io::Result<Op
 
 fn write_bands(scene: &Scene, stop: &Stop, out: impl Write, pixels_of_a_band: u64) -> io::Result<Option<String>> {
     let size @ (width, height) = (scene.viewport().width(), scene.viewport().height());
-    let indexed = scene.colouring().palette == Palette::Classic && scene.colouring().samples == Samples::default();
+    let indexed = scene.colouring().is_indexed();
     let colours: Option<Vec<Rgb>> = indexed.then(Palette::classic_colours);
     let text = [SOFTWARE, (SCENE, &json(scene))];
     let mut file = header(out, size, colours.as_deref(), &text).map_err(io::Error::other)?;
@@ -28,12 +28,12 @@ fn write_bands(scene: &Scene, stop: &Stop, out: impl Write, pixels_of_a_band: u6
     let mut pixels = blake3::Hasher::new();
     let band = (pixels_of_a_band / u64::from(width)).max(1) as u32;
     for first in (0..height).step_by(band as usize) {
-        let Some(rgb) = draw_rows(scene, first..height.min(first + band), stop) else { return Ok(None) };
-        pixels.update(&rgb);
+        let Some(drawn) = draw_rows(scene, first..height.min(first + band), stop) else { return Ok(None) };
         match indexed {
-            true => png.write_all(&rgb.as_chunks::<3>().0.iter().map(Palette::classic_index).collect::<Vec<u8>>())?,
-            false => png.write_all(&rgb)?,
-        }
+            true => pixels.update(&Palette::classic_rgb(&drawn)),
+            false => pixels.update(&drawn),
+        };
+        png.write_all(&drawn)?;
     }
     png.finish().map_err(io::Error::other)?;
     file.finish().map_err(io::Error::other)?;
@@ -43,7 +43,7 @@ fn write_bands(scene: &Scene, stop: &Stop, out: impl Write, pixels_of_a_band: u6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fractal::{Picture, catalogue, draw};
+    use crate::fractal::{Picture, Samples, catalogue, draw};
 
     #[test]
     fn a_picture_written_in_bands_has_the_same_pixels() {

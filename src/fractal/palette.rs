@@ -1,10 +1,23 @@
 //! Colours by name. The numbers of the palettes stand in `catalogue.rs`.
 
 use super::catalogue::{WAVES, Wave};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Red, green, blue, eight bits each.
 pub type Rgb = [u8; 3];
+
+/// The classic colours, red in the lowest byte.
+const CLASSIC: [u32; 32] = {
+    let mut colours = [0; 32];
+    let mut step = 0;
+    while step < 32 {
+        let [red, green, blue] = Palette::classic(step);
+        colours[step as usize] = u32::from_le_bytes([red, green, blue, 0]);
+        step += 1;
+    }
+    colours
+};
 
 /// A named way of colouring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,9 +85,27 @@ impl Palette {
         (0..32).map(Palette::classic).collect()
     }
 
-    /// The place of a classic colour among them: blue alone, (i mod 32)·8, tells them apart.
-    pub(super) fn classic_index(&[_, _, blue]: &Rgb) -> u8 {
-        blue / 8
+    /// The place among them of the colour of an escape after `steps`.
+    pub(super) fn classic_index(steps: u32) -> u8 {
+        (steps % 32) as u8
+    }
+
+    /// The pixels, three bytes each, of indices into them.
+    pub(super) fn classic_rgb(indices: &[u8]) -> Vec<u8> {
+        const PIXELS: usize = 16_384;
+        let mut rgb = vec![0; indices.len() * 3];
+        rgb.par_chunks_mut(PIXELS * 3).zip(indices.par_chunks(PIXELS)).for_each(|(rgb, indices)| {
+            let ((twelves, ends), (fours, rest)) = (rgb.as_chunks_mut::<12>(), indices.as_chunks::<4>());
+            // Four pixels at once: three bytes alone are no word that a processor could store.
+            for (twelve, four) in twelves.iter_mut().zip(fours) {
+                let [a, b, c, d] = four.map(|index| u128::from(CLASSIC[usize::from(index % 32)]));
+                twelve.copy_from_slice(&(a | b << 24 | c << 48 | d << 72).to_le_bytes()[..12]);
+            }
+            for (pixel, &index) in ends.as_chunks_mut::<3>().0.iter_mut().zip(rest) {
+                *pixel = Palette::classic(index.into());
+            }
+        });
+        rgb
     }
 
     /// Turns of the wave for each unit of the logarithm of the smooth count.
@@ -101,5 +132,19 @@ impl Palette {
             let value = wave.mean[i] + wave.swing[i] * libm::cos(std::f64::consts::TAU * (turn + wave.shift[i]));
             (value.clamp(0.0, 1.0) * 255.0).round() as u8
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_become_the_classic_colours() {
+        for count in [0, 1, 3, 4, 5, 31, 16_387] {
+            let indices: Vec<u8> = (0..count).map(|i| Palette::classic_index(i * 7)).collect();
+            let colours: Vec<u8> = (0..count).flat_map(|i| Palette::classic(i * 7)).collect();
+            assert_eq!(Palette::classic_rgb(&indices), colours);
+        }
     }
 }
