@@ -95,7 +95,7 @@ impl Inner {
 
     /// A new line, as soon as there is a session; `None` if that session ended on the way.
     async fn connect(&self) -> Result<Option<Line>, Error> {
-        let session = self.bus.publishing.session().await.ok_or_else(|| lost(ASKING))?;
+        let session = self.bus.publishing.first().link.session().await.ok_or_else(|| lost(ASKING))?;
         let name = short(DIRECT).map_err(|why| Error::Nacked { why })?;
         let opening = async {
             let channel = session.channel().await?;
