@@ -14,6 +14,8 @@ mod foreign;
 mod kombu;
 #[path = "amqp/outages.rs"]
 mod outages;
+#[path = "amqp/pool.rs"]
+mod pool;
 #[path = "amqp/proxy.rs"]
 mod proxy;
 #[path = "amqp/raw.rs"]

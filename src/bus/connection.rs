@@ -17,6 +17,31 @@ pub struct Options {
     pub confirm_timeout: Duration,
     /// Certificates (PEM) to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// The connections to send on.
+    pub senders: Senders,
+}
+
+/// How many AMQP connections a bus sends on, beside the one that it receives on. A file knows no connections.
+///
+/// The broker lists them as `NAME publishing`, `NAME publishing 2` and so on. One carries a thousand publishes at once, so
+/// more are opened only while publishers crowd each other: on each connection more than 512 publishes of others are under
+/// way. A publisher and its clones stay on one connection as long as they have anything under way there, or until that is
+/// lost: spreading the load changes no order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Senders {
+    /// From the beginning, and always; at least 1.
+    pub least: usize,
+    /// Never more than these; at least `least`.
+    pub most: usize,
+    /// One above `least` on which nothing has been sent for so long is closed.
+    pub idle: Duration,
+}
+
+impl Default for Senders {
+    /// One, and up to four while it is crowded; twenty minutes, as oslo.messaging.
+    fn default() -> Senders {
+        Senders { least: 1, most: 4, idle: Duration::from_secs(1200) }
+    }
 }
 
 impl Default for Options {
@@ -27,6 +52,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(10),
             confirm_timeout: Duration::from_secs(30),
             ca_file: None,
+            senders: Senders::default(),
         }
     }
 }
@@ -67,7 +93,8 @@ impl Connection {
         }
     }
 
-    /// A publisher. It may be shared: publishing takes `&self`, and many may be under way at once.
+    /// A publisher. It may be shared: publishing takes `&self`, and many may be under way at once. Each publisher uses
+    /// a [connection](Senders) of its choice, so who needs an order across two of them waits for the answers.
     pub fn publisher(&self) -> Publisher {
         match self {
             Connection::Amqp(connection) => Publisher::Amqp(connection.publisher()),

@@ -31,7 +31,7 @@ mod routing;
 pub(crate) use amqp::mask as shown;
 pub use backoff::Backoff;
 pub use body::Compression;
-pub use connection::{Connection, Depth, Options};
+pub use connection::{Connection, Depth, Options, Senders};
 pub use consumer::Consumer;
 pub use entity::{Binding, Exchange, ExchangeKind, HeaderMatch, Queue, QueueKind, Topology};
 pub use error::Error;

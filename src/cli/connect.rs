@@ -1,7 +1,7 @@
 //! The flags that say where bus and records are, and how to open them.
 
 use super::failure::Usage;
-use crate::bus::{self, Connection, Topology};
+use crate::bus::{self, Connection, Senders, Topology};
 use crate::config::{Environment, sqlite_path};
 use crate::services::announce::Announcer;
 use crate::services::outbox::Patience;
@@ -32,6 +32,9 @@ pub struct BusArgs {
     /// Offered to the broker; the lower of both wins
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub amqp_heartbeat: u16,
+    /// Connections to publish on, at least and at most
+    #[arg(long, value_name = "LEAST-MOST", default_value = "1-4", value_parser = senders, hide_short_help = true)]
+    pub amqp_senders: Senders,
 }
 
 #[derive(Args, Debug)]
@@ -88,6 +91,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     match seconds.filter(|seconds| (0.001..=1e7).contains(seconds)) {
         Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
         None => Err("expected a time, such as 500ms, 10s, 5m or 2h".into()),
+    }
+}
+
+/// How many connections to publish on, `2` or `2-8`, as clap is to read it.
+fn senders(text: &str) -> Result<Senders, String> {
+    let (least, most) = text.split_once('-').unwrap_or((text, text));
+    match (least.parse(), most.parse()) {
+        (Ok(least), Ok(most)) if 1 <= least && least <= most && most <= 64 => {
+            Ok(Senders { least, most, ..Senders::default() })
+        }
+        _ => Err("expected how many at least and how many at most, such as 1-4; 64 is the end".into()),
     }
 }
 
@@ -151,6 +165,7 @@ impl BusArgs {
             name: name.into(),
             heartbeat: Duration::from_secs(self.amqp_heartbeat.into()),
             ca_file: environment.bus_ca_file(),
+            senders: self.amqp_senders,
             ..bus::Options::default()
         }
     }
@@ -241,6 +256,16 @@ mod tests {
         }
         for wrong in ["", "s", "-1s", "0", "ten", "3 weeks", "nan", "inf"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn senders_are_read_as_a_number_or_a_range() {
+        let range = |text| senders(text).map(|senders| (senders.least, senders.most));
+        assert_eq!((range("2"), range("2-8")), (Ok((2, 2)), Ok((2, 8))));
+        assert_eq!(senders("1-4"), Ok(Senders::default()), "the default of the flag is that of the library");
+        for wrong in ["", "0", "0-4", "4-1", "1-65", "-2", "2-", "two"] {
+            assert!(senders(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use super::proxy::Proxy;
 use super::support::rabbitmq_url;
-use super::{open, soon, unique};
-use oat::bus::Topology;
+use super::{open, plain, soon, unique};
 use oat::bus::rpc::{Client, Failure, Request, Server, Target};
+use oat::bus::{Connection, Error, Message, Topology};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -87,4 +88,23 @@ async fn calls_on_a_link_that_is_cut_again_and_again_are_all_answered_and_none_i
     }
     let executed = executed.lock().unwrap();
     assert!(executed.len() as i64 == CALLS && executed.values().all(|times| *times == 1), "{executed:?}");
+}
+
+/// Dropping the channel of the others' calls would have all of them sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_cannot_be_sent_costs_no_other_its_answer() {
+    let name = unique("long");
+    let bus = open(rabbitmq_url(), plain(&name)).await;
+    let Connection::Amqp(connection) = &bus else { panic!("it is RabbitMQ") };
+    let requester = connection.requester(Arc::new(|_| {}));
+    let until = Instant::now() + LONG;
+    let request = |kind: &str| Message { kind: Some(kind.into()), ..Message::default() };
+    let waiting = requester.ask(&name, request("adder"), until).await.unwrap();
+    let long = "x".repeat(300);
+    for (key, kind) in [(name.as_str(), long.as_str()), (&long, "adder")] {
+        let refused = requester.ask(key, request(kind), until).await;
+        assert!(matches!(refused, Err(Error::Nacked { .. })), "{refused:?}");
+    }
+    assert!(!waiting.is_cancelled(), "the first call would be sent again");
+    bus.close().await;
 }

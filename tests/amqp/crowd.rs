@@ -3,6 +3,7 @@
 use super::support::rabbitmq_url;
 use super::{number, numbered, open, plain, soon, unique};
 use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use lapin::ConnectionProperties;
 use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions};
 use lapin::types::FieldTable;
@@ -47,6 +48,29 @@ async fn each_of_many_learns_whether_its_own_message_was_routed() {
         delivery.ack().await.unwrap();
     }
     assert_eq!(found, expected);
+    bus.close().await;
+}
+
+/// More than a channel takes at once, and new ones come all the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_thousands_under_way_none_overtakes_another() {
+    const MESSAGES: i64 = 10_000;
+    let name = unique("queueing");
+    let bus = open(rabbitmq_url(), plain(&name)).await;
+    let (publisher, queue) = (bus.publisher(), name.clone());
+    // In one task, which has its order.
+    let publishing = tokio::spawn(async move {
+        let publish = |number| publisher.publish("", &queue, numbered(number));
+        let results = stream::iter(0..MESSAGES).map(publish).buffered(3000);
+        results.for_each(|result| async { result.expect("it is confirmed") }).await;
+    });
+    let mut consumer = bus.consume(&name, 1000).await.unwrap();
+    for expected in 0..MESSAGES {
+        let delivery = soon("a message", consumer.next()).await.unwrap();
+        assert_eq!(number(&delivery), expected);
+        delivery.ack().await.unwrap();
+    }
+    soon("all are confirmed", publishing).await.unwrap();
     bus.close().await;
 }
 

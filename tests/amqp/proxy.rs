@@ -17,8 +17,12 @@ pub struct Proxy {
 struct State {
     /// How many cuts there were: a connection ends when this changes.
     cuts: u32,
+    /// The number of the one that ends now.
+    cut: Option<usize>,
     /// Swallows what it reads.
     silent: bool,
+    /// Lets nobody in who is not in.
+    shut: bool,
 }
 
 impl Proxy {
@@ -32,7 +36,7 @@ impl Proxy {
     pub async fn start_at(address: SocketAddr, port: u16) -> Proxy {
         let listener = TcpListener::bind(address).await.expect("the port is free");
         let address = listener.local_addr().expect("a listener has an address");
-        let state = Arc::new(watch::channel(State { cuts: 0, silent: false }).0);
+        let state = Arc::new(watch::channel(State { cuts: 0, cut: None, silent: false, shut: false }).0);
         tokio::spawn(accept(listener, port, state.clone()));
         Proxy { address, state }
     }
@@ -50,14 +54,30 @@ impl Proxy {
         self.state.send_modify(|state| state.cuts += 1);
     }
 
+    /// Ends one: the first is number 0, and one that comes later has a higher number.
+    pub fn cut_one(&self, number: usize) {
+        self.state.send_modify(|state| state.cut = Some(number));
+    }
+
     /// From now on swallows everything, connections stay open; or passes it on again.
     pub fn silence(&self, silent: bool) {
         self.state.send_modify(|state| state.silent = silent);
     }
+
+    /// From now on turns new connections away, those that are there stay; or lets them in again.
+    pub fn shut(&self, shut: bool) {
+        self.state.send_modify(|state| state.shut = shut);
+    }
 }
 
 async fn accept(listener: TcpListener, port: u16, state: Arc<watch::Sender<State>>) {
+    let mut count = 0;
     while let Ok((client, _)) = listener.accept().await {
+        if state.borrow().shut {
+            continue;
+        }
+        let number = count;
+        count += 1;
         let state = state.subscribe();
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
@@ -65,7 +85,7 @@ async fn accept(listener: TcpListener, port: u16, state: Arc<watch::Sender<State
             let (mut ended, watched) = (state.clone(), state);
             let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
             tokio::select! {
-                _ = ended.wait_for(|state| state.cuts != cuts) => {}
+                _ = ended.wait_for(|state| state.cuts != cuts || state.cut == Some(number)) => {}
                 () = pass(from_client, to_server, watched.clone()) => {}
                 () = pass(from_server, to_client, watched) => {}
             }

@@ -5,6 +5,7 @@ use super::consumer::Consumer;
 use super::failure::Trouble;
 use super::link::{Link, Pauses, Role};
 use super::plan::Plan;
+use super::pool::Pool;
 use super::publisher::{IN_FLIGHT, Publisher};
 use super::requester::{Hear, Requester};
 use super::session::Session;
@@ -19,14 +20,14 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
-/// RabbitMQ, connected. Cloning gives another handle to the same two AMQP connections.
+/// RabbitMQ, connected. Cloning gives another handle to the same AMQP connections.
 #[derive(Clone)]
 pub struct Connection(Arc<Bus>);
 
 /// What all handles share. When the last one goes, the connections are closed.
 pub(super) struct Bus {
     pub plan: Arc<Plan>,
-    pub publishing: Link,
+    pub publishing: Arc<Pool>,
     pub consuming: Link,
     /// One permit for every publish under way.
     pub slots: Semaphore,
@@ -43,18 +44,17 @@ impl Connection {
         let plan = Arc::new(Plan::new(url, topology, &options, engine.runtime().handle().clone())?);
         let deadline = Instant::now() + options.connect_timeout;
         // On its own runtime from the first byte on. One after the other: the second finds everything declared.
-        let opening = plan.clone();
-        let both = plan.runtime.spawn(async move {
+        let (opening, senders) = (plan.clone(), options.senders);
+        let all = plan.runtime.spawn(async move {
             let consuming = first(&opening, Role::Consuming, deadline).await?;
-            Ok((consuming, first(&opening, Role::Publishing, deadline).await?))
+            Ok((consuming, Pool::sessions(&opening, senders, deadline).await?))
         });
-        let (consuming, publishing) = both.await.map_err(|error| lost(&format!("connecting: {error}")))??;
+        let (consuming, publishing) = all.await.map_err(|error| lost(&format!("connecting: {error}")))??;
         plan.news.opened(plan.here());
-        let (consuming, supervisor) = Link::new(plan.clone(), Role::Consuming, consuming);
         let tasks = TaskTracker::new();
+        let (consuming, supervisor) = Link::new(plan.clone(), Role::Consuming, consuming, plan.closing.clone());
         tasks.spawn_on(loud(Role::Consuming, supervisor), &plan.runtime);
-        let (publishing, supervisor) = Link::new(plan.clone(), Role::Publishing, publishing);
-        tasks.spawn_on(loud(Role::Publishing, supervisor), &plan.runtime);
+        let publishing = Pool::new(plan.clone(), senders, tasks.clone(), publishing);
         let slots = Semaphore::new(IN_FLIGHT);
         let (waiting, engine) = (WaitingRooms::default(), Some(engine));
         Ok(Connection(Arc::new(Bus { plan, publishing, consuming, slots, options, tasks, waiting, engine })))
@@ -142,25 +142,25 @@ impl Connection {
         deleted
     }
 
-    /// Closes both connections. Other handles find them closed.
+    /// Closes all connections. Other handles find them closed.
     pub async fn close(self) {
         self.0.plan.closing.cancel();
         self.0.tasks.close();
-        // Two goodbyes in parallel and a moment; whoever is late is cut when the runtime ends.
+        // Their goodbyes in parallel and a moment; whoever is late is cut when the runtime ends.
         let _ = timeout(GOODBYE * 2, self.0.tasks.wait()).await;
     }
 }
 
 /// The supervisor of a link. Whoever uses the link takes its end for that of the connection, which it is; but one by a
 /// panic must not pass for one in good order.
-async fn loud(role: Role, supervisor: impl Future<Output = ()>) {
+pub(super) async fn loud(role: Role, supervisor: impl Future<Output = ()>) {
     if AssertUnwindSafe(supervisor).catch_unwind().await.is_err() {
         tracing::error!(%role, "the supervisor of a broker connection panicked; this program must be started again");
     }
 }
 
 /// The first session of a link: until `deadline` unless waiting cannot help.
-async fn first(plan: &Plan, role: Role, deadline: Instant) -> Result<Session, Error> {
+pub(super) async fn first(plan: &Plan, role: Role, deadline: Instant) -> Result<Session, Error> {
     let mut pauses = Pauses::default();
     loop {
         // The last attempt gets a moment as well: its reason is the one that is told.
@@ -283,6 +283,7 @@ impl Drop for Engine {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Connection").field(&self.0.plan.shown).finish()
+        let senders = self.0.publishing.count();
+        f.debug_struct("Connection").field("url", &self.0.plan.shown).field("senders", &senders).finish()
     }
 }

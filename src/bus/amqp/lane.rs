@@ -24,11 +24,12 @@ use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 
 /// Publishes under way at once. More wait for their turn.
-const WINDOW: usize = 1024;
+pub(super) const WINDOW: usize = 1024;
 
-/// The way in.
+/// The way in. It has no bound, because a message that waits for room in a channel may be overtaken; those who wait for
+/// their answers are the bound.
 #[derive(Clone, Debug)]
-pub(super) struct Lane(mpsc::Sender<Entry>);
+pub(super) struct Lane(mpsc::UnboundedSender<Entry>);
 
 /// A publish, and who waits for it.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ struct Entry {
 impl Lane {
     /// A lane on a channel in confirm mode, and what has to run as long as it should live.
     pub fn new(session: Arc<Session>, channel: Channel) -> (Lane, impl Future<Output = ()>) {
-        let (sender, inbox) = mpsc::channel(WINDOW);
+        let (sender, inbox) = mpsc::unbounded_channel();
         let running = async move {
             let why = tokio::select! {
                 why = Traffic::new(&channel).run(inbox) => why,
@@ -61,7 +62,7 @@ impl Lane {
     /// What became of it, if that is known.
     pub async fn publish(&self, parcel: Arc<Parcel>) -> Option<Verdict> {
         let (answer, verdict) = oneshot::channel();
-        self.0.send(Entry { parcel, answer, returned: false }).await.ok()?;
+        self.0.send(Entry { parcel, answer, returned: false }).ok()?;
         verdict.await.ok()
     }
 }
@@ -102,7 +103,7 @@ impl<'a> Traffic<'a> {
     }
 
     /// Runs until something is wrong, and says what.
-    async fn run(mut self, mut inbox: mpsc::Receiver<Entry>) -> String {
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Entry>) -> String {
         let mut arrived = Vec::new();
         loop {
             let step = poll_fn(|context| {
@@ -120,8 +121,12 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// Its first poll hands the message to lapin, so the order is that of the calls.
+    /// Its first poll hands the message to lapin, so the order is that of the calls. Whoever has given up meanwhile may
+    /// have sent it again.
     fn start(&mut self, entry: Entry, context: &mut Context<'_>) {
+        if entry.answer.is_closed() {
+            return;
+        }
         let (channel, parcel) = (self.channel, entry.parcel.clone());
         let (exchange, key, properties) = (parcel.exchange.clone(), parcel.key.clone(), parcel.properties.clone());
         let sending = async move { channel.basic_publish(exchange, key, MANDATORY, &parcel.body, properties).await };

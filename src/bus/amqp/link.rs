@@ -6,6 +6,7 @@ use super::session::Session;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -13,16 +14,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What a connection is for, as the broker lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    Publishing,
     Consuming,
+    /// Its number in the pool, from 1.
+    Publishing(usize),
 }
 
 impl std::fmt::Display for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Role::Publishing => "publishing",
-            Role::Consuming => "consuming",
-        })
+        match self {
+            Role::Consuming => f.write_str("consuming"),
+            Role::Publishing(1) => f.write_str("publishing"),
+            Role::Publishing(number) => write!(f, "publishing {number}"),
+        }
     }
 }
 
@@ -31,11 +34,16 @@ impl std::fmt::Display for Role {
 pub(super) struct Link(watch::Receiver<Option<Arc<Session>>>);
 
 impl Link {
-    /// A link with its first session, and what has to run as long as it should live.
-    pub fn new(plan: Arc<Plan>, role: Role, first: Session) -> (Link, impl Future<Output = ()>) {
+    /// A link with its first session, and what has to run until `closing` is cancelled and the last session has ended.
+    pub fn new(
+        plan: Arc<Plan>,
+        role: Role,
+        first: Session,
+        closing: CancellationToken,
+    ) -> (Link, impl Future<Output = ()>) {
         let first = Arc::new(first);
         let (latest, receiver) = watch::channel(Some(first.clone()));
-        (Link(receiver), supervise(plan, role, first, latest))
+        (Link(receiver), supervise(plan, role, first, latest, closing))
     }
 
     /// A session that is alive, as soon as there is one; `None` once the connection is closed.
@@ -44,20 +52,31 @@ impl Link {
         let alive = |session: &Option<Arc<Session>>| session.as_ref().is_some_and(|session| session.alive());
         latest.wait_for(alive).await.ok()?.clone()
     }
+
+    /// The session that is alive now, if there is one.
+    pub fn now(&self) -> Option<Arc<Session>> {
+        self.0.borrow().as_ref().filter(|session| session.alive()).cloned()
+    }
 }
 
-async fn supervise(plan: Arc<Plan>, role: Role, first: Arc<Session>, latest: watch::Sender<Option<Arc<Session>>>) {
+async fn supervise(
+    plan: Arc<Plan>,
+    role: Role,
+    first: Arc<Session>,
+    latest: watch::Sender<Option<Arc<Session>>>,
+    closing: CancellationToken,
+) {
     let mut session = first;
     loop {
         let why = tokio::select! {
-            () = plan.closing.cancelled() => break,
+            () = closing.cancelled() => break,
             why = session.watched() => why,
         };
         plan.news.lost(role, why);
         session.cut();
         latest.send_replace(None);
         session = tokio::select! {
-            () = plan.closing.cancelled() => return,
+            () = closing.cancelled() => return plan.news.forget(role),
             session = reopen(&plan, role) => Arc::new(session),
         };
         plan.news.restored(role, plan.here());

@@ -2,8 +2,9 @@
 //!
 //! * a [`Session`](session::Session) is one AMQP connection while it lasts; it is never repaired, only replaced;
 //! * a [`Link`](link::Link) always has the latest session: its supervisor replaces a lost one, with its topology;
-//! * a [`Connection`] is two links, so that an alarm of the broker, which stops whoever publishes, stops no acks;
-//!   they live on a small runtime of their own, so that heartbeats go out whatever the program is busy with.
+//! * a [`Connection`] is one link to consume and a [`Pool`](pool::Pool) of links to publish, so that an alarm of the
+//!   broker, which stops whoever publishes, stops no acks; they live on a small runtime of their own, so that heartbeats
+//!   go out whatever the program is busy with.
 //!
 //! lapin's own recovery is not used: it doubles bindings and leaves dead channels behind. Nothing awaits lapin
 //! without a time-out or an eye on the session: some of its futures never end when the connection does.
@@ -25,10 +26,13 @@ mod link;
 mod looking;
 mod news;
 mod plan;
+mod pool;
 mod publisher;
 mod reactor;
 mod receipt;
 mod requester;
+mod seat;
+mod sender;
 mod session;
 mod socket;
 mod url;

@@ -1,4 +1,4 @@
-//! What the log tells of a connection, in kombu's words: a line a change, though there are two links.
+//! What the log tells of a connection, in kombu's words: a line a change, though there are several links.
 
 use super::link::Role;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ pub(super) struct News {
 }
 
 impl News {
-    /// Both links are up for the first time.
+    /// All links are up for the first time.
     pub fn opened(&self, url: &str) {
         tracing::info!("Connected to {url}");
     }
@@ -32,6 +32,11 @@ impl News {
         if down.first() == Some(&role) {
             tracing::warn!("Broker connection error: {why}. Trying again in {:.1} seconds.", pause.as_secs_f64());
         }
+    }
+
+    /// A link that was lost is not needed any more.
+    pub fn forget(&self, role: Role) {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != role);
     }
 
     /// A link is there again.

@@ -6,7 +6,7 @@ use super::convert::short;
 use super::failure::Trouble;
 use super::link::Role;
 use super::news::News;
-use super::session::Session;
+use super::session::{Session, Trusted};
 use super::{socket, url};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions};
 use lapin::tcp::RustlsConnector;
@@ -37,7 +37,7 @@ pub(super) struct Place {
 pub(super) struct Plan {
     /// The brokers of one cluster, any of which will do.
     places: Vec<Place>,
-    /// The number of the one that did last: both links should be there.
+    /// The number of the one that did last: all links should be there.
     place: AtomicUsize,
     /// All URLs as they may be shown.
     pub shown: String,
@@ -45,6 +45,8 @@ pub(super) struct Plan {
     pub runtime: Handle,
     pub closing: CancellationToken,
     pub news: News,
+    /// What is known of exchanges, whichever session learned it.
+    pub trusted: Arc<Trusted>,
     topology: RwLock<Topology>,
     /// Two links that declare the same quorum queue at once would race.
     declaring: Mutex<()>,
@@ -73,6 +75,7 @@ impl Plan {
             runtime,
             closing: CancellationToken::new(),
             news: News::default(),
+            trusted: Arc::default(),
             topology: RwLock::new(topology),
             declaring: Mutex::default(),
         })

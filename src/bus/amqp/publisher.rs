@@ -9,6 +9,7 @@ use super::connection::{Bus, lost};
 use super::convert::{headers, properties, short};
 use super::copying;
 use super::failure::Failure;
+use super::seat::{Seat, Stay};
 use super::session::Session;
 use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
@@ -24,9 +25,12 @@ pub(super) const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandator
 /// A larger body keeps others waiting, and may be too large for the broker.
 const LARGE: usize = 1 << 20;
 
-/// Publishes on RabbitMQ; any number at once.
+/// Publishes on RabbitMQ; any number at once. It and its clones use one connection at a time.
 #[derive(Clone)]
-pub struct Publisher(Arc<Bus>);
+pub struct Publisher {
+    bus: Arc<Bus>,
+    seat: Arc<Seat>,
+}
 
 /// A message ready to be sent, as often as it takes.
 #[derive(Debug)]
@@ -50,7 +54,8 @@ pub(super) enum Verdict {
 
 impl Publisher {
     pub(super) fn new(bus: Arc<Bus>) -> Publisher {
-        Publisher(bus)
+        let seat = Arc::new(Seat::new(bus.publishing.clone()));
+        Publisher { bus, seat }
     }
 
     /// Returns when the broker has confirmed the message in a queue, over as many sessions as that takes.
@@ -75,21 +80,26 @@ impl Publisher {
     ) -> Result<(), Error> {
         let name = |name: &str| short(name).map_err(|why| Error::Nacked { why });
         let parcel = Arc::new(Parcel { exchange: name(exchange)?, key: name(key)?, properties, body });
-        let limit = self.0.options.confirm_timeout;
+        let limit = self.bus.options.confirm_timeout;
         // Those that one task has under way keep their order: tokio's budget would stop some of them, and let them go on in
         // the reverse.
-        timeout(limit, unconstrained(self.0.send(&parcel))).await.unwrap_or_else(|_| {
+        timeout(limit, unconstrained(self.send(&parcel))).await.unwrap_or_else(|_| {
             let what = format!("the confirmation of a message to exchange {exchange:?} with key {key:?}");
             Err(Error::TimedOut { what, seconds: limit.as_secs() })
         })
     }
+
+    async fn send(&self, parcel: &Arc<Parcel>) -> Result<(), Error> {
+        let stay = self.seat.take().await;
+        self.bus.send(&stay, parcel).await
+    }
 }
 
 impl Bus {
-    async fn send(self: &Arc<Bus>, parcel: &Arc<Parcel>) -> Result<(), Error> {
+    async fn send(self: &Arc<Bus>, stay: &Stay<'_>, parcel: &Arc<Parcel>) -> Result<(), Error> {
         let (mut restored, mut alone) = (false, false);
         loop {
-            let Some(session) = self.publishing.session().await else { return Err(lost("publishing")) };
+            let Some(session) = stay.session().await else { return Err(lost("publishing")) };
             session.unblocked().await;
             let verdict = match !alone && parcel.may_share(&session) {
                 true => self.share(&session, parcel).await,
@@ -164,6 +174,6 @@ impl Parcel {
 
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Publisher").field(&self.0.plan.shown).finish()
+        f.debug_tuple("Publisher").field(&self.bus.plan.shown).finish()
     }
 }

@@ -12,8 +12,8 @@ use super::failure::{Failure, Trouble};
 use super::session::Session;
 use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::FieldTable;
-use lapin::{Channel, Confirmation};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -70,6 +70,10 @@ impl Inner {
         until: Instant,
     ) -> Result<CancellationToken, Error> {
         message.reply_to = Some(DIRECT.into());
+        message.expiration = Some(until.saturating_duration_since(Instant::now()));
+        // What cannot be sent is refused before the line is taken, which is dropped when anything goes wrong on it.
+        let refused = |why| Error::Nacked { why };
+        let (name, properties) = (short(key).map_err(refused)?, properties(&message).map_err(refused)?);
         let mut line = self.line.lock().await;
         loop {
             let current = match line.take().filter(Line::is_live) {
@@ -79,8 +83,9 @@ impl Inner {
                     None => continue,
                 },
             };
-            message.expiration = Some(until.saturating_duration_since(Instant::now()));
-            let published = current.publish(key, &message).await;
+            let left = until.saturating_duration_since(Instant::now()).as_millis().to_string();
+            let published =
+                current.publish(&name, &message.body, properties.clone().with_expiration(left.into())).await;
             let gone = current.gone.clone();
             match published {
                 Ok(confirmation) => {
@@ -95,7 +100,7 @@ impl Inner {
 
     /// A new line, as soon as there is a session; `None` if that session ended on the way.
     async fn connect(&self) -> Result<Option<Line>, Error> {
-        let session = self.bus.publishing.session().await.ok_or_else(|| lost(ASKING))?;
+        let session = self.bus.publishing.first().link.session().await.ok_or_else(|| lost(ASKING))?;
         let name = short(DIRECT).map_err(|why| Error::Nacked { why })?;
         let opening = async {
             let channel = session.channel().await?;
@@ -150,13 +155,16 @@ impl Line {
         !self.gone.is_cancelled() && self.session.alive()
     }
 
-    async fn publish(&self, key: &str, message: &Message) -> Result<Confirmation, Trouble> {
-        let refused = |why| Trouble::lasting(Error::Nacked { why });
-        let (name, properties) = (short(key).map_err(refused)?, properties(message).map_err(refused)?);
-        let about = |failure: Failure| failure.about(&format!("queue {key:?}"), "the broker");
+    async fn publish(
+        &self,
+        key: &ShortString,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<Confirmation, Trouble> {
+        let about = |failure: Failure| failure.about(&format!("queue {:?}", key.as_str()), "the broker");
         self.session.unblocked().await;
         let mandatory = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let sending = self.channel.basic_publish("".into(), name, mandatory, &message.body, properties);
+        let sending = self.channel.basic_publish("".into(), key.clone(), mandatory, body, properties);
         let sent = self.session.during(sending).await.map_err(about)?;
         self.session.during(sent).await.map_err(about)
     }

@@ -37,9 +37,11 @@ pub(super) struct Session {
     idle: Mutex<Vec<Channel>>,
     lane: AsyncMutex<Option<Lane>>,
     leases: Mutex<Vec<Weak<Lease>>>,
-    /// Exchanges that took a message of ours on this session: they are there, and we may use them.
-    trusted: RwLock<HashSet<ShortString>>,
+    trusted: Arc<Trusted>,
 }
+
+/// Exchanges that took a message of ours: they are there, and we may use them.
+pub(super) type Trusted = RwLock<HashSet<ShortString>>;
 
 impl Session {
     /// Connects, within `limit`.
@@ -55,7 +57,7 @@ impl Session {
         };
         let connecting = lapin::Connection::connector(place.uri.clone(), runtime, connect, properties);
         match timeout(limit, connecting).await {
-            Ok(Ok(connection)) => Ok(Session::new(role, connection, cutter)),
+            Ok(Ok(connection)) => Ok(Session::new(role, connection, cutter, plan.trusted.clone())),
             Ok(Err(error)) => {
                 cutter.cut();
                 Err(Trouble::connecting(&error, &place.shown))
@@ -67,7 +69,7 @@ impl Session {
         }
     }
 
-    fn new(role: Role, connection: lapin::Connection, cutter: Cutter) -> Session {
+    fn new(role: Role, connection: lapin::Connection, cutter: Cutter, trusted: Arc<Trusted>) -> Session {
         Session {
             role,
             connection,
@@ -77,7 +79,7 @@ impl Session {
             idle: Mutex::default(),
             lane: AsyncMutex::default(),
             leases: Mutex::default(),
-            trusted: RwLock::default(),
+            trusted,
         }
     }
 
@@ -223,9 +225,14 @@ impl Session {
     /// Waits while the broker asks publishers to pause. What is handed to lapin in a pause would be sent after it, long
     /// after its publisher gave up and tried again.
     pub async fn unblocked(&self) {
-        while self.alive() && self.connection.status().blocked() {
+        while self.alive() && self.is_blocked() {
             sleep(LOOK).await;
         }
+    }
+
+    /// Whether the broker has asked for a pause.
+    pub fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
     }
 }
 
