@@ -49,9 +49,13 @@ pub fn bands<T>(mut rows: &mut [T], unit: usize, points: usize) -> Vec<[&mut [T]
 
 /// Draws; `None` if it was called off. The memory needed is three or four bytes a pixel, and a little for each thread.
 pub fn draw(scene: &Scene, stop: &Stop) -> Option<Picture> {
-    let (width, height) = (scene.viewport().width(), scene.viewport().height());
+    Some(picture(scene, draw_rows(scene, 0..scene.viewport().height(), stop)?))
+}
+
+/// All that was drawn of a scene.
+fn picture(scene: &Scene, drawn: Vec<u8>) -> Picture {
     let picture = if scene.colouring().is_indexed() { Picture::classic } else { Picture::new };
-    Some(picture(width, height, draw_rows(scene, 0..height, stop)?))
+    picture(scene.viewport().width(), scene.viewport().height(), drawn)
 }
 
 /// The RGB of some rows, or their indices where the scene is [indexed](super::Colouring::is_indexed).
@@ -105,7 +109,7 @@ mod tests {
     use num_complex::Complex64;
 
     /// From the definition, in one band and in the order of the rows.
-    fn drawn_plainly(scene: &Scene) -> Vec<u8> {
+    fn drawn_plainly(scene: &Scene) -> Picture {
         let (viewport, side) = (scene.viewport(), scene.colouring().samples.side());
         let xs: Vec<f64> = samples(0..viewport.width(), side).map(|column| viewport.x(column)).collect();
         let ys: Vec<f64> = samples(0..viewport.height(), side).map(|row| viewport.y(row)).collect();
@@ -114,9 +118,10 @@ mod tests {
         let (mut steps, mut norms) = (vec![0; xs.len() * ys.len()], vec![0.0; xs.len() * ys.len()]);
         let mut ends = Ends { steps: &mut steps, norms: &mut norms };
         escapes_with(Kernel::Plain, &block, &mut ends);
-        let mut rgb = vec![0; viewport.pixels() as usize * 3];
-        Painter::new(scene).paint(&block, &ends, &mut rgb);
-        rgb
+        let painter = Painter::new(scene);
+        let mut drawn = vec![0; viewport.pixels() as usize * painter.bytes()];
+        painter.paint(&block, &ends, &mut drawn);
+        picture(scene, drawn)
     }
 
     #[test]
@@ -137,7 +142,7 @@ mod tests {
                     let colouring = Colouring { border, samples: Samples::new(samples).unwrap(), ..palette.into() };
                     let scene = Scene::new(formula, viewport, 200, colouring).unwrap();
                     let stop = Stop::default();
-                    assert!(draw(&scene, &stop).unwrap().rgb() == drawn_plainly(&scene), "{scene:?}");
+                    assert!(draw(&scene, &stop).unwrap() == drawn_plainly(&scene), "{scene:?}");
                     assert_eq!(stop.rows(), height);
                 }
             }

@@ -13,7 +13,8 @@ const KOMBU: &str = r#"
 import json, sys, kombu
 mode, url, name = sys.argv[1:4]
 queue = kombu.Queue(name, kombu.Exchange(name, type="direct"), routing_key=name)
-with kombu.Connection(url) as connection:
+# Without confirms RabbitMQ may forget the last messages of a connection that is closed, on their way into a quorum queue.
+with kombu.Connection(url, transport_options={"confirm_publish": True}) as connection:
     if mode == "publish":
         with connection.Producer() as producer:
             for serializer, compression in json.load(sys.stdin):

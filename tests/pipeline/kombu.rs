@@ -9,7 +9,7 @@ use uuid::Uuid;
 const SEED: &str = r#"
 import json, sys, kombu
 url, exchange, body = sys.argv[1:]
-with kombu.Connection(url) as connection:
+with kombu.Connection(url, transport_options={"confirm_publish": True}) as connection:
     tasks = kombu.Exchange(exchange, type="direct")
     with connection.Producer(serializer="json") as producer:
         producer.publish(json.loads(body), exchange=tasks, routing_key=exchange)
