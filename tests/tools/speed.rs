@@ -20,7 +20,6 @@ async fn is_gone(bus: &Bus, queue: &str) -> bool {
 }
 
 pub async fn a_bus_is_measured_and_left_as_it_was(bus: &Bus) {
-    bus.open(&[], &[]).await.close().await;
     let prefix = bus.name("");
     let arguments = ["bench", "bus", "--messages", "300", "--window", "7", "--queue-prefix", &prefix];
     for json in [true, false] {

@@ -12,6 +12,7 @@ use super::lease::Lease;
 use super::receipt::Receipt;
 use std::future::poll_fn;
 use std::sync::Arc;
+use tokio::task::coop::cooperative;
 use tokio::time::timeout;
 
 /// Consumes one queue of RabbitMQ.
@@ -41,7 +42,8 @@ impl Consumer {
         loop {
             let (delivery, lease) = tokio::select! {
                 biased;
-                parcel = poll_fn(|context| self.inbox.poll_next(context)) => parcel,
+                // Neither lapin nor the inbox knows of tokio's budget: while there is more, nobody else would get a turn.
+                parcel = cooperative(poll_fn(|context| self.inbox.poll_next(context))) => parcel,
                 () = self.inbox.filled.notified() => continue,
                 () = self.inbox.over.cancelled() => return None,
             };
