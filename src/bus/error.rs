@@ -104,3 +104,10 @@ pub enum Error {
         why: String,
     },
 }
+
+impl Error {
+    /// Whether it was the way and not the message: the same may succeed later.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Error::Lost { .. } | Error::TimedOut { .. } | Error::Unreachable { .. })
+    }
+}

@@ -230,26 +230,24 @@ impl Delivery {
     /// many headers that ours have no room beside them cannot be tried again. It is buried with that for a reason, or, if its
     /// queue has no dead letters, goes on without the longest of those headers.
     pub async fn retry(self) -> Result<(), Error> {
-        let Delivery { message, queue, exchange, routing_key, attempt, receipt, .. } = self;
-        let message = sent(message, exchange, routing_key);
-        let message = counting(message, attempt.saturating_add(1));
-        match receipt {
-            Receipt::Amqp(receipt) => receipt.retry(&queue, message).await,
-            Receipt::Local(receipt) => receipt.retry(&queue, message, Duration::ZERO).await,
-        }
+        self.again(None).await
     }
 
     /// Not before `delay` is over: to the end of its queue then, with one attempt more on its count. Until then it is in
     /// no consumer's way, and durable; an expiration that its sender gave it no longer counts. RabbitMQ keeps it in a queue
     /// of its own, made for this delay, which is rounded up to one of ten steps a decade (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5,
     /// 6.4, 8 and so on).
-    pub async fn retry_after(self, delay: Duration) -> Result<(), Error> {
+    pub async fn retry_after(mut self, delay: Duration) -> Result<(), Error> {
+        self.message.expiration = None;
+        self.again(Some(delay)).await
+    }
+
+    async fn again(self, delay: Option<Duration>) -> Result<(), Error> {
         let Delivery { message, queue, exchange, routing_key, attempt, receipt, .. } = self;
         let message = counting(sent(message, exchange, routing_key), attempt.saturating_add(1));
-        let message = Message { expiration: None, ..message };
         match receipt {
-            Receipt::Amqp(receipt) => receipt.defer(&queue, message, delay).await,
-            Receipt::Local(receipt) => receipt.retry(&queue, message, delay).await,
+            Receipt::Amqp(receipt) => receipt.retry(&queue, message, delay).await,
+            Receipt::Local(receipt) => receipt.retry(&queue, message, delay.unwrap_or_default()).await,
         }
     }
 

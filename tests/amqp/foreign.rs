@@ -6,7 +6,7 @@ use super::{open, soon, unique};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use lapin::{BasicProperties, ConnectionProperties};
-use oat::bus::{Connection, Queue, QueueKind, Topology};
+use oat::bus::{Connection, Consumer, Delivery, Queue, QueueKind, Topology};
 use std::time::{Duration, Instant};
 
 /// Publishes to a queue what our own publisher would refuse.
@@ -70,13 +70,19 @@ async fn filled(queue: Queue, dead: Option<&str>, bytes: usize) -> Connection {
     bus
 }
 
+/// The message of this queue as it comes again after a retry, and who consumes it.
+async fn tried_again(bus: &Connection, queue: &str) -> (Consumer, Delivery) {
+    let mut consumer = bus.consume(queue, 1).await.unwrap();
+    soon("the message", consumer.next()).await.unwrap().retry().await.unwrap();
+    let again = soon("the message again", consumer.next()).await.unwrap();
+    (consumer, again)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nearly_fills_a_frame_is_tried_again_with_all_that_it_had() {
     let name = unique("nearly");
     let bus = filled(Queue::new(&name), None, 120_000).await;
-    let mut consumer = bus.consume(&name, 1).await.unwrap();
-    soon("the message", consumer.next()).await.unwrap().retry().await.unwrap();
-    let again = soon("the message again", consumer.next()).await.unwrap();
+    let (mut consumer, again) = tried_again(&bus, &name).await;
     assert_eq!((again.attempt, again.message.text("foreign").map(str::len)), (2, Some(120_000)));
     again.retry_after(Duration::from_millis(1)).await.unwrap();
     let again = soon("the message once more", consumer.next()).await.unwrap();
@@ -110,9 +116,7 @@ async fn what_cannot_be_tried_again_is_buried_with_that_for_a_reason() {
 async fn what_cannot_be_tried_again_and_has_no_grave_goes_on_without_its_longest_header() {
     let name = unique("graveless");
     let bus = filled(Queue::new(&name), None, 126_000).await;
-    let mut consumer = bus.consume(&name, 1).await.unwrap();
-    soon("the message", consumer.next()).await.unwrap().retry().await.unwrap();
-    let again = soon("the message again", consumer.next()).await.unwrap();
+    let (_consumer, again) = tried_again(&bus, &name).await;
     assert_eq!((again.attempt, again.message.text("small")), (2, Some("kept")));
     assert_eq!(again.message.text("foreign"), None);
     again.ack().await.unwrap();

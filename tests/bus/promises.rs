@@ -1,21 +1,17 @@
 //! Every promise as two tests: over a file of its own, and over the broker that all tests share.
 
 macro_rules! promises {
-    ($($room:ident: $($promise:ident),+ $(,)?;)+) => {
-        mod on_sqlite {
+    (@over $transport:ident: $($room:ident: $($promise:ident),+ $(,)?;)+) => {
+        mod $transport {
             $($(#[tokio::test(flavor = "multi_thread")]
             async fn $promise() {
-                let bus = crate::fixture::Bus::on_sqlite();
+                let bus = crate::fixture::Bus::$transport();
                 crate::$room::$promise(&bus).await;
             })+)+
         }
-
-        mod on_rabbitmq {
-            $($(#[tokio::test(flavor = "multi_thread")]
-            async fn $promise() {
-                let bus = crate::fixture::Bus::on_rabbitmq();
-                crate::$room::$promise(&bus).await;
-            })+)+
-        }
+    };
+    ($($promises:tt)+) => {
+        promises!(@over on_sqlite: $($promises)+);
+        promises!(@over on_rabbitmq: $($promises)+);
     };
 }

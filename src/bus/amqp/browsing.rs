@@ -115,9 +115,8 @@ impl Look<'_> {
         let replacing = async move {
             let Seen { message, exchange, routing_key, attempt, .. } = seen(&doomed);
             let copy = fitting(counting(sent(message, exchange, routing_key), attempt));
-            let mut pauses = Pauses::default();
+            let (publisher, mut pauses) = (Publisher::new(bus.clone()), Pauses::default());
             loop {
-                let publisher = Publisher::new(bus.clone());
                 match publisher.republish("", &queue, copy.clone()).await {
                     Ok(()) => break,
                     Err(error @ (Error::Nacked { .. } | Error::TimedOut { .. } | Error::Unreachable { .. })) => {

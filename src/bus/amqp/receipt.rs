@@ -46,25 +46,15 @@ impl Receipt {
         Ok(())
     }
 
-    /// Puts `message` at the end of `queue`, and acknowledges this one when that is confirmed. If it is not, this one goes back.
-    pub async fn retry(self, queue: &str, message: Message) -> Result<(), Error> {
+    /// Puts `message` at the end of `queue`, when `delay` is over if there is one, and acknowledges this one when that is
+    /// confirmed. If it is not, this one goes back.
+    pub async fn retry(self, queue: &str, message: Message, delay: Option<Duration>) -> Result<(), Error> {
         let (bus, queue) = (self.bus.clone(), queue.to_owned());
         let moving = async move {
-            match obstacle(&message) {
-                None => self.give_way("", &queue, message).await,
-                Some(why) => self.put_aside(&queue, message, &why).await,
-            }
-        };
-        bus.finish(MOVING, moving).await
-    }
-
-    /// The same, when `delay` is over.
-    pub async fn defer(self, queue: &str, message: Message, delay: Duration) -> Result<(), Error> {
-        let (bus, queue) = (self.bus.clone(), queue.to_owned());
-        let moving = async move {
-            match obstacle(&message) {
-                None => self.wait(&queue, message, delay).await,
-                Some(why) => self.put_aside(&queue, message, &why).await,
+            match (obstacle(&message), delay) {
+                (None, None) => self.give_way("", &queue, message).await,
+                (None, Some(delay)) => self.wait(&queue, message, delay).await,
+                (Some(why), _) => self.put_aside(&queue, message, &why).await,
             }
         };
         bus.finish(MOVING, moving).await
@@ -135,7 +125,7 @@ impl Receipt {
         if self.is_live() {
             sleep(PAUSE).await;
         }
-        if !is_refusal(&error) {
+        if error.may_pass() {
             self.go_back().await.ok();
         }
         // Otherwise it goes back when it is dropped.
@@ -147,11 +137,6 @@ impl Receipt {
         self.settled = true;
         if self.lease.put_back(self.tag, Return::Nack) { Ok(()) } else { Err(lost(RETURNING)) }
     }
-}
-
-/// Whether the same would be refused again, as far as the message and its queue are concerned.
-fn is_refusal(error: &Error) -> bool {
-    !matches!(error, Error::Lost { .. } | Error::TimedOut { .. } | Error::Unreachable { .. })
 }
 
 impl Drop for Receipt {

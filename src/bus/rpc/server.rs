@@ -150,9 +150,7 @@ where
             (Ok(()), None) => {}
             // Not acknowledged, it comes again, and is answered from memory. That helps if only the way is cut: what the
             // broker refuses it would refuse for ever.
-            (Err(error @ (BusError::Lost { .. } | BusError::TimedOut { .. } | BusError::Unreachable { .. })), _) => {
-                tracing::warn!(%error, "an answer could not be sent yet");
-            }
+            (Err(error), _) if error.may_pass() => tracing::warn!(%error, "an answer could not be sent yet"),
             (Err(error), delivery) => {
                 tracing::warn!(%error, "an answer could not be sent");
                 if let Some(delivery) = delivery {
