@@ -68,6 +68,7 @@ promises! {
         a_retried_message_is_not_worn_out_by_its_attempts,
         closing_gives_back_what_is_out,
         settling_in_any_order_settles_each_and_no_other,
+        what_was_acknowledged_is_gone_whatever_goes_back_with_it,
         a_delivery_is_live_until_its_connection_is_closed;
     flow:
         prefetch_is_never_exceeded,

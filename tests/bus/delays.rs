@@ -2,7 +2,7 @@
 //! are not asserted, only what must not come before what.
 
 use crate::fixture::{Bus, next, note, send, take, text};
-use crate::support::wait_until_async;
+use crate::support::wait_until_equal;
 use std::time::{Duration, Instant};
 
 const MOMENT: Duration = Duration::from_millis(300);
@@ -34,7 +34,7 @@ pub async fn what_is_put_off_goes_behind_what_came_in_the_meantime(bus: &Bus) {
     next(&mut consumer).await.retry_after(MOMENT).await.unwrap();
     consumer.cancel().await;
     send(&connection.publisher(), &queue.name, ["meanwhile"]).await;
-    wait_until_async("it is back", async || connection.depth(&queue.name).await.unwrap().ready == 2).await;
+    wait_until_equal("it is back", 2, async || connection.depth(&queue.name).await.unwrap().ready).await;
     let mut consumer = connection.consume(&queue.name, 1).await.unwrap();
     assert_eq!([take(&mut consumer).await, take(&mut consumer).await], ["meanwhile", "put off"]);
 }
@@ -96,7 +96,7 @@ pub async fn a_message_that_waited_too_long_is_never_delivered(bus: &Bus) {
     let publisher = connection.publisher();
     publisher.publish("", &queue.name, note("late").expires_after(MOMENT)).await.unwrap();
     publisher.publish("", &queue.name, note("never late")).await.unwrap();
-    wait_until_async("the late one is gone", async || connection.depth(&queue.name).await.unwrap().ready == 1).await;
+    wait_until_equal("the late one is gone", 1, async || connection.depth(&queue.name).await.unwrap().ready).await;
     let mut consumer = connection.consume(&queue.name, 1).await.unwrap();
     assert_eq!(take(&mut consumer).await, "never late");
 }

@@ -1,7 +1,7 @@
 //! Looking at queues without using them, and doing away with what is in them.
 
 use crate::fixture::{Bus, next, note, send, take, text};
-use crate::support::wait_until_async;
+use crate::support::wait_until_equal;
 use oat::bus::{Connection, Error, ExchangeKind, HeaderValue, QueueKind, Seen, Topology};
 
 pub async fn checking_finds_what_is_missing_and_creates_nothing(bus: &Bus) {
@@ -99,7 +99,7 @@ pub async fn browsing_shows_how_a_message_died(bus: &Bus) {
     send(&connection.publisher(), &work.name, ["rejected", "dropped"]).await;
     next(&mut consumer).await.reject("no such formula").await.unwrap();
     drop(next(&mut consumer).await);
-    wait_until_async("both are dead", async || connection.depth(&dead.name).await.unwrap().ready == 2).await;
+    wait_until_equal("both are dead", 2, async || connection.depth(&dead.name).await.unwrap().ready).await;
     let mut seen = connection.browse(&dead.name, 5, None).await.unwrap();
     seen.sort_by_key(|seen| seen.message.body.clone());
     assert_eq!(texts(&seen), ["dropped", "rejected"]);

@@ -253,7 +253,7 @@ pub async fn a_queue_in_use_is_not_deleted_as_unused(bus: &Bus) {
         bus.publisher().publish("", name, Message::default()).await.unwrap();
     }
     let first = soon("a delivery", consumer.next()).await.unwrap();
-    crate::support::wait_until_async("the rest is fetched", async || bus.depth(name).await.unwrap().ready == 0).await;
+    crate::support::wait_until_equal("the rest is fetched", 0, async || bus.depth(name).await.unwrap().ready).await;
     consumer.cancel().await;
     assert_eq!(bus.depth(name).await.unwrap().ready, 7, "what was fetched and not handed out is back");
     assert!(!bus.delete_unused_queue(name).await.unwrap(), "messages wait in it");

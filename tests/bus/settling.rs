@@ -1,7 +1,7 @@
 //! A delivery is settled once, and nothing is lost whatever becomes of it.
 
 use crate::fixture::{Bus, next, note, send, soon, take, text};
-use crate::support::wait_until_async;
+use crate::support::wait_until_equal;
 use oat::bus::{Binding, Error, ExchangeKind, HeaderValue};
 use std::time::Duration;
 
@@ -180,7 +180,7 @@ pub async fn closing_gives_back_what_is_out(bus: &Bus) {
     holder.close().await;
 
     let connection = bus.open(&[], &[]).await;
-    wait_until_async("both are back", async || connection.depth(&queue.name).await.unwrap().ready == 2).await;
+    wait_until_equal("both are back", 2, async || connection.depth(&queue.name).await.unwrap().ready).await;
     let mut other = connection.consume(&queue.name, 2).await.unwrap();
     let (one, two) = (next(&mut other).await, next(&mut other).await);
     let mut texts = [text(&one), text(&two)];
@@ -220,21 +220,39 @@ pub async fn settling_in_any_order_settles_each_and_no_other(bus: &Bus) {
         }
     }
     holder.close().await;
-    left.sort();
+    is_left(bus, &queue.name, left).await;
+    drop(held);
+}
+
+/// Whether these texts, in any order, and no others are in a queue.
+async fn is_left(bus: &Bus, queue: &str, mut texts: Vec<String>) {
     let connection = bus.open(&[], &[]).await;
-    wait_until_async("the others are back", async || {
-        connection.depth(&queue.name).await.unwrap().ready == left.len() as u64
-    })
-    .await;
-    let mut consumer = connection.consume(&queue.name, 1).await.unwrap();
+    let mut consumer = connection.consume(queue, 1).await.unwrap();
     let mut found = Vec::new();
-    while found.len() < left.len() {
+    while found.len() < texts.len() {
         found.push(take(&mut consumer).await);
     }
     found.sort();
-    assert_eq!(found, left);
-    assert_eq!(connection.depth(&queue.name).await.unwrap().ready, 0);
-    drop(held);
+    texts.sort();
+    assert_eq!(found, texts);
+    assert_eq!(connection.depth(queue).await.unwrap().ready, 0);
+}
+
+pub async fn what_was_acknowledged_is_gone_whatever_goes_back_with_it(bus: &Bus) {
+    let queue = bus.queue("work");
+    let holder = bus.open(&[], std::slice::from_ref(&queue)).await;
+    send(&holder.publisher(), &queue.name, 0..60).await;
+    let mut consumer = holder.consume(&queue.name, 100).await.unwrap();
+    let mut out = Vec::new();
+    for _ in 0..60 {
+        out.push(next(&mut consumer).await);
+    }
+    consumer.cancel().await;
+    // RabbitMQ may forget all but the first 32 of these. What goes back goes back all the same.
+    out.pop().unwrap().ack().await.unwrap();
+    drop(out);
+    holder.close().await;
+    is_left(bus, &queue.name, (0..59).map(|text| text.to_string()).collect()).await;
 }
 
 pub async fn a_delivery_is_live_until_its_connection_is_closed(bus: &Bus) {

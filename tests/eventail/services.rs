@@ -1,7 +1,7 @@
 //! A `Service` of ours on one side, eventail on the other.
 
 use crate::scripts::World;
-use crate::support::{wait_until, wait_until_async};
+use crate::support::{wait_until, wait_until_equal};
 use oat::bus::service::{CallError, Conversation, Failure, Incoming, Kind, Log, Service, ServiceOptions, Severity};
 use oat::bus::{Backoff, Connection, Options, Topology};
 use serde_json::{Value, json};
@@ -135,7 +135,7 @@ async fn its_inspect_queue_reads_our_queues() {
     wait_until("it is handled", || *heard.lock().unwrap() == [r#"Happened {"waits":true}"#]);
     ours.publish_event("Happened", &"fail", "seven").await.unwrap();
     let connection = Connection::open(&world.url, Topology::default(), Options::default()).await.unwrap();
-    wait_until_async("it dies", async || connection.depth("ours.dead").await.unwrap().ready == 1).await;
+    wait_until_equal("it dies", 1, async || connection.depth("ours.dead").await.unwrap().ready).await;
     let dead = world.script("inspect_queue.py", &["ours.dead"]).ends();
     for expected in ["'fail'", "'x-oat-reason': 'as asked'", "'conversation_id': 'seven'", "'x-oat-attempt'"] {
         assert!(dead.contains(expected), "{expected}: {dead}");
@@ -153,7 +153,7 @@ async fn instances_of_both_kinds_share_their_queue() {
     let _theirs = world.service("echo");
     let (heard, stop) = run(&world, options).await;
     let connection = Connection::open(&world.url, Topology::default(), Options::default()).await.unwrap();
-    wait_until_async("both consume", async || connection.depth("echo.events").await.unwrap().consumers == 2).await;
+    wait_until_equal("both consume", 2, async || connection.depth("echo.events").await.unwrap().consumers).await;
     for number in 0..40 {
         first.publish_event("echo.Happened", &number, "seven").await.unwrap();
     }
@@ -172,7 +172,7 @@ async fn instances_of_both_kinds_share_their_queue() {
         first.publish_event("echo.Happened", &"fail", "seven").await.unwrap();
         wait_until("one of them takes it", || tries() > 0 || theirs() > before);
     }
-    wait_until_async("it dies", async || connection.depth("echo.dead").await.unwrap().ready == 1).await;
+    wait_until_equal("it dies", 1, async || connection.depth("echo.dead").await.unwrap().ready).await;
     assert_eq!(tries(), 5, "every try was ours");
     stop.cancel();
 }

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 pub use server::Server;
-pub use wait::{wait_until, wait_until_async};
+pub use wait::{wait_until, wait_until_async, wait_until_equal};
 
 /// The URL of the broker that all tests share: declare names of your own on it, and never stop it.
 pub fn rabbitmq_url() -> &'static str {

@@ -2,7 +2,7 @@
 
 use crate::door::{Listener, ends_with, json_lines};
 use crate::fixture::Bus;
-use crate::support::{rabbitmqctl, wait_until, wait_until_async};
+use crate::support::{rabbitmqctl, wait_until, wait_until_equal};
 use oat::bus::{Binding, Connection, ExchangeKind};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -114,13 +114,13 @@ async fn what_died_in_its_services_is_handled_after_its_resurrection() {
     service.break_it();
     ends_with(4, &bus, &["send", &service.key("Echo"), "--data", "1", "--timeout", "1s"]);
     ends_with(0, &bus, &["publish", &service.key("Happened"), "--data", "2"]);
-    wait_until_async("both are dead", async || connection.depth(&dead).await.unwrap().ready == 2).await;
+    wait_until_equal("both are dead", 2, async || connection.depth(&dead).await.unwrap().ready).await;
     service.mend_it();
     // A command has one service, and goes to it. An event through its exchange goes to everybody: only if that is meant.
     let (told, _) = ends_with(3, &bus, &["resurrect", &dead, "--yes"]);
     assert!(told.contains("1 of 2 messages went back, 1 stay dead") && told.contains("--to-exchange"), "{told}");
     wait_until("the command is handled", || service.kept() == ["Echo 1"]);
-    wait_until_async("the event is put back", async || connection.depth(&dead).await.unwrap().ready == 1).await;
+    wait_until_equal("the event is put back", 1, async || connection.depth(&dead).await.unwrap().ready).await;
     let (told, _) = ends_with(0, &bus, &["resurrect", &dead, "--yes", "--to-exchange"]);
     assert!(told.contains("died 1×") && told.contains("1 of 1 message went back"), "{told}");
     wait_until("the event is handled", || service.kept() == ["Echo 1", "Happened 2"]);

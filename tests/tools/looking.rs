@@ -101,7 +101,7 @@ async fn inspecting_a_thousand_messages_in_a_file_changes_nothing() {
         let depth = connection.depth(&queue).await.unwrap();
         (depth, connection.browse(&queue, 2000, None).await.unwrap())
     };
-    crate::support::wait_until_async("all are back", async || look().await.1.len() == 1000).await;
+    crate::support::wait_until_equal("all are back", 1000, async || look().await.1.len()).await;
     let before = look().await;
     assert!(before.1.iter().any(|seen| seen.redelivered) && before.1.iter().any(|seen| !seen.redelivered));
     for _ in 0..3 {

@@ -2,7 +2,7 @@
 
 use crate::door::{ends_with, json_lines};
 use crate::fixture::{Bus, next, note, send, take};
-use crate::support::wait_until_async;
+use crate::support::wait_until_equal;
 use oat::bus::{Binding, Connection, ExchangeKind, HeaderValue, Message};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ async fn bury(bus: &Bus, connection: &Connection, queue: &str, messages: &[(&str
         next(&mut consumer).await.reject("no idea").await.unwrap();
     }
     let dead = bus.name("dead");
-    wait_until_async("they are dead", async || connection.depth(&dead).await.unwrap().ready >= messages.len() as u64)
+    wait_until_equal("they are dead", messages.len() as u64, async || connection.depth(&dead).await.unwrap().ready)
         .await;
 }
 
@@ -97,7 +97,7 @@ pub async fn only_what_was_meant_goes_and_the_rest_stays_as_it_was(bus: &Bus) {
     assert_eq!((told.len(), &told[0]["routing_key"], &told[1]["moved"]), (2, &json!("meant.thing"), &json!(1)));
     let mut consumer = connection.consume(&bus.name("one"), 1).await.unwrap();
     assert_eq!(take(&mut consumer).await, "meant");
-    wait_until_async("the others are back", async || ready(bus, &connection, "dead").await == 41).await;
+    wait_until_equal("the others are back", 41, async || ready(bus, &connection, "dead").await).await;
     let after = connection.browse(&dead, 100, None).await.unwrap();
     if let Connection::Local(_) = connection {
         let kept: Vec<_> = before.into_iter().filter(|seen| seen.message.body != b"meant").collect();
@@ -117,7 +117,7 @@ pub async fn a_message_with_no_way_back_stays_dead(bus: &Bus) {
     let (told, _) = ends_with(3, bus, &["resurrect", &bus.name("dead"), "--yes"]);
     assert!(told.contains("no queue is bound") && told.contains("nothing tells where it died"), "{told}");
     assert!(told.contains("0 of 2 messages went back, 2 stay dead"), "{told}");
-    wait_until_async("both are there", async || ready(bus, &connection, "dead").await == 2).await;
+    wait_until_equal("both are there", 2, async || ready(bus, &connection, "dead").await).await;
 }
 
 pub async fn what_dies_again_and_again_stays_dead(bus: &Bus) {
@@ -129,7 +129,7 @@ pub async fn what_dies_again_and_again_stays_dead(bus: &Bus) {
         let back = next(&mut consumer).await;
         assert_eq!(back.message.int("x-oat-resurrected"), Some(times));
         back.reject("still no idea").await.unwrap();
-        wait_until_async("it is dead", async || ready(bus, &connection, "dead").await == 1).await;
+        wait_until_equal("it is dead", 1, async || ready(bus, &connection, "dead").await).await;
     }
     let (told, _) = ends_with(3, bus, &["resurrect", &bus.name("dead"), "--yes", "--max-deaths", "2"]);
     assert!(told.contains("died 3×: still no idea") && told.contains("--max-deaths is 2"), "{told}");

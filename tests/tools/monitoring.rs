@@ -3,7 +3,7 @@
 use crate::door::{Listener, ends_with, json_lines};
 use crate::fixture::{Bus, next};
 use crate::sending::service;
-use crate::support::wait_until_async;
+use crate::support::{wait_until_async, wait_until_equal};
 use oat::bus::{Connection, HeaderValue, Message, Publisher};
 use oat::topology::Names;
 use rustix::process::Signal;
@@ -50,7 +50,7 @@ pub async fn monitoring_shows_what_was_asked_for_and_takes_nothing_away(bus: &Bu
     assert_eq!((heard, status), (expected.to_vec(), 0));
     let depth = async |queue| connection.depth(&bus.name(queue)).await.unwrap().ready;
     assert_eq!((depth("events").await, depth("commands").await), (3, 2));
-    wait_until_async("its queue is gone", async || queues_of_listeners(&connection).await == 0).await;
+    wait_until_equal("its queue is gone", 0, async || queues_of_listeners(&connection).await).await;
 }
 
 pub async fn values_are_compared_with_their_types(bus: &Bus) {

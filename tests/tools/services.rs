@@ -2,7 +2,7 @@
 
 use crate::door::{Listener, ends_with, json_lines};
 use crate::fixture::Bus;
-use crate::support::wait_until_async;
+use crate::support::wait_until_equal;
 use oat::bus::service::{Conversation, Exchanges, Failure, Incoming, Kind, Log, Service, ServiceOptions, Severity};
 use oat::bus::{Binding, Connection};
 use oat::shutdown::Shutdown;
@@ -88,10 +88,10 @@ pub async fn what_died_in_a_service_of_ours_is_handled_after_its_resurrection(bu
     let connection = bus.open(&Exchanges::new(&prefix).declared(), &[other]).await;
     shop.broken.store(true, Ordering::SeqCst);
     ends_with(0, bus, &["publish", "Sold", "--data", "{\"id\": 7}", "--queue-prefix", &prefix]);
-    wait_until_async("it is dead", async || depth(&connection, &dead).await == 1).await;
+    wait_until_equal("it is dead", 1, async || depth(&connection, &dead).await).await;
     shop.broken.store(false, Ordering::SeqCst);
     let (told, _) = ends_with(0, bus, &["resurrect", &dead, "--yes", "--queue-prefix", &prefix]);
     assert!(told.contains("it is broken") && told.contains("1 of 1 message went back"), "{told}");
-    wait_until_async("it is handled", async || shop.kept() == [json!({"id": 7})]).await;
+    wait_until_equal("it is handled", vec![json!({"id": 7})], async || shop.kept()).await;
     assert_eq!((depth(&connection, &dead).await, depth(&connection, &bus.name("other")).await), (0, 1));
 }

@@ -1,7 +1,8 @@
 //! The channel of a consumer, and what is out on it. Acknowledgements are collected and sent as one for all up to a tag
 //! where nothing before it is still out: that is what makes consuming fast, since a quorum queue writes each to its log.
 //! They are sent when a good part of the prefetch is done, when the broker may send no more before, and else in a moment.
-//! What goes back is sent at once, and before any acknowledgement that could cover it.
+//! What goes back is sent at once: after all that was acknowledged before, since the broker may forget the last of what it
+//! is told when the connection ends, and before any acknowledgement that could cover it.
 
 use super::session::Session;
 use futures_util::FutureExt;
@@ -100,6 +101,7 @@ impl Lease {
         if !book.out.contains(&tag) {
             return false;
         }
+        drop(self.settle(&mut book));
         let sent = match how {
             Return::Nack => {
                 let options = BasicNackOptions { requeue: true, ..Default::default() };
@@ -115,7 +117,10 @@ impl Lease {
     /// Tells the broker what has been acknowledged. All is in lapin's hands when this returns; what it returns ends when
     /// the last of it is written.
     pub fn flush(&self) -> Option<Sending<'_>> {
-        let mut book = self.book();
+        self.settle(&mut self.book())
+    }
+
+    fn settle(&self, book: &mut Book) -> Option<Sending<'_>> {
         let done = std::mem::take(&mut book.done);
         let first_out = book.out.first().copied().unwrap_or(u64::MAX);
         let ack =
