@@ -76,6 +76,7 @@ promises! {
         consumers_of_one_connection_take_turns,
         messages_come_in_the_order_in_which_a_publisher_was_answered,
         many_publishes_at_once_all_arrive,
+        a_publish_that_is_begun_and_left_alone_holds_up_no_other,
         a_cancelled_consumer_gives_back_what_it_has_not_handed_out,
         a_dropped_consumer_gives_back_what_it_has_not_handed_out,
         cancelling_in_the_middle_of_the_stream_loses_and_doubles_nothing,

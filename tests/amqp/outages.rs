@@ -1,9 +1,10 @@
 //! The broker dies, the way to it is cut or falls silent, somebody deletes what we need: nothing is lost.
 
 use super::proxy::Proxy;
-use super::support::{Server, rabbitmq_url, rabbitmqctl, wait_until_async};
+use super::support::{Server, rabbitmq_url, rabbitmqctl, wait_until_async, wait_until_equal};
 use super::{number, numbered, open, patient, plain, soon, unique};
-use futures_util::{StreamExt, stream};
+use futures_util::stream::{self, FuturesOrdered};
+use futures_util::{FutureExt, StreamExt};
 use oat::bus::{Binding, Connection, Consumer, Error, Exchange, ExchangeKind, Options, Queue, Topology};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -93,7 +94,7 @@ async fn a_broker_that_falls_silent_is_given_up_by_its_heartbeat() {
     });
     // Through another way one sees when the broker has given up its consumer: both ends have noticed then.
     let observer = open(rabbitmq_url(), Default::default()).await;
-    wait_until_async("the broker misses our heartbeats", async || observer.depth(&name).await.unwrap().consumers == 0)
+    wait_until_equal("the broker misses our heartbeats", 0, async || observer.depth(&name).await.unwrap().consumers)
         .await;
     proxy.silence(false);
     soon("the publish is confirmed on a new session", publishing).await.unwrap().unwrap();
@@ -201,7 +202,8 @@ async fn an_exclusive_queue_is_there_again_after_a_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acks_flow_while_an_alarm_stops_the_publishers() {
+async fn an_alarm_stops_publishers_but_no_acks_and_changes_no_order() {
+    const LAST: i64 = 400;
     let server = Arc::new(tokio::task::spawn_blocking(|| Server::start("rabbitmq")).await.unwrap());
     let name = unique("alarm");
     let bus = open(&server.url(), plain(&name)).await;
@@ -211,8 +213,17 @@ async fn acks_flow_while_an_alarm_stops_the_publishers() {
     }
     watermark(&server, "0").await;
     let publishing = tokio::spawn({
-        let name = name.clone();
-        async move { publisher.publish(&name, &name, numbered(3)).await }
+        let (name, bus) = (name.clone(), bus.clone());
+        async move {
+            let mut under_way = FuturesOrdered::new();
+            for number in 3..LAST {
+                under_way.push_back(publisher.publish(&name, &name, numbered(number)));
+                // Polled once, and left alone while the broker answers another question.
+                under_way.next().now_or_never().flatten().transpose().unwrap();
+                bus.depth(&name).await.unwrap();
+            }
+            under_way.for_each(async |published| published.unwrap()).await;
+        }
     });
     let mut consumer = bus.consume(&name, 3).await.unwrap();
     for _ in 0..3 {
@@ -220,10 +231,16 @@ async fn acks_flow_while_an_alarm_stops_the_publishers() {
     }
     // The acknowledgements are with the broker: a restart of the consumer would find nothing.
     consumer.cancel().await;
-    wait_until_async("nothing is left", async || bus.depth(&name).await.unwrap().ready == 0).await;
+    wait_until_equal("nothing is left", 0, async || bus.depth(&name).await.unwrap().ready).await;
     assert!(!publishing.is_finished(), "the alarm did not stop the publisher");
     watermark(&server, "0.4").await;
-    soon("the publish is confirmed after the alarm", publishing).await.unwrap().unwrap();
+    soon("the publishes are confirmed after the alarm", publishing).await.unwrap();
+    let mut consumer = bus.consume(&name, 100).await.unwrap();
+    for expected in 3..LAST {
+        let delivery = soon("a delivery after the alarm", consumer.next()).await.unwrap();
+        assert_eq!(number(&delivery), expected);
+        delivery.ack().await.unwrap();
+    }
     bus.close().await;
 }
 

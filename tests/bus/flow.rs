@@ -1,9 +1,11 @@
 //! Many messages, many consumers: who gets what, how much, and in which order.
 
 use crate::fixture::{Bus, next, note, send, soon, take, text};
-use crate::support::wait_until_async;
+use crate::support::{wait_until_async, wait_until_equal};
+use futures_util::FutureExt;
 use oat::bus::{Connection, Consumer};
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::time::Duration;
 
 pub async fn prefetch_is_never_exceeded(bus: &Bus) {
@@ -92,6 +94,18 @@ pub async fn messages_come_in_the_order_in_which_a_publisher_was_answered(bus: &
     tokio::join!(sending, taking);
 }
 
+pub async fn a_publish_that_is_begun_and_left_alone_holds_up_no_other(bus: &Bus) {
+    let queue = bus.queue("work");
+    let connection = bus.open(&[], std::slice::from_ref(&queue)).await;
+    let publisher = connection.publisher();
+    let mut idle = pin!(publisher.publish("", &queue.name, note("idle")));
+    assert!(idle.as_mut().now_or_never().is_none());
+    send(&connection.publisher(), &queue.name, ["busy"]).await;
+    send(&publisher, &queue.name, ["busy too"]).await;
+    idle.await.unwrap();
+    assert_eq!(connection.depth(&queue.name).await.unwrap().ready, 3);
+}
+
 pub async fn many_publishes_at_once_all_arrive(bus: &Bus) {
     let queue = bus.queue("work");
     let connection = bus.open(&[], std::slice::from_ref(&queue)).await;
@@ -132,7 +146,7 @@ async fn holder_of_five(bus: &Bus) -> (Connection, Consumer, String) {
     let connection = bus.open(&[], std::slice::from_ref(&queue)).await;
     send(&connection.publisher(), &queue.name, 0..5).await;
     let consumer = connection.consume(&queue.name, 5).await.unwrap();
-    wait_until_async("all are fetched", async || connection.depth(&queue.name).await.unwrap().ready == 0).await;
+    wait_until_equal("all are fetched", 0, async || connection.depth(&queue.name).await.unwrap().ready).await;
     (connection, consumer, queue.name)
 }
 

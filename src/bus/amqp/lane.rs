@@ -11,7 +11,7 @@
 //! own.
 
 use super::publisher::{MANDATORY, Parcel, Verdict};
-use super::session::Session;
+use super::session::{LOOK, Session};
 use futures_util::future::{BoxFuture, MaybeDone, maybe_done, poll_fn};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -22,6 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Publishes under way at once. More wait for their turn.
 pub(super) const WINDOW: usize = 1024;
@@ -40,12 +41,14 @@ struct Entry {
 }
 
 impl Lane {
-    /// A lane on a channel in confirm mode, and what has to run as long as it should live.
-    pub fn new(session: Arc<Session>, channel: Channel) -> (Lane, impl Future<Output = ()>) {
+    /// A lane, and what has to run as long as it should live.
+    pub fn new(session: Arc<Session>) -> (Lane, impl Future<Output = ()>) {
         let (sender, inbox) = mpsc::unbounded_channel();
         let running = async move {
+            // Whoever waits tries it alone then, and hears what is wrong.
+            let Ok(channel) = session.confirming().await else { return };
             let why = tokio::select! {
-                why = Traffic::new(&channel).run(inbox) => why,
+                why = Traffic::new(&session, &channel).run(inbox) => why,
                 () = session.over() => return,
             };
             tracing::debug!(why, "a channel with many publishes under way was closed");
@@ -69,6 +72,7 @@ impl Lane {
 
 /// All that is under way, by number.
 struct Traffic<'a> {
+    session: &'a Session,
     channel: &'a Channel,
     count: u64,
     entries: HashMap<u64, Entry>,
@@ -91,8 +95,9 @@ impl Future for Confirming {
 }
 
 impl<'a> Traffic<'a> {
-    fn new(channel: &'a Channel) -> Traffic<'a> {
+    fn new(session: &'a Session, channel: &'a Channel) -> Traffic<'a> {
         Traffic {
+            session,
             channel,
             count: 0,
             entries: HashMap::new(),
@@ -104,11 +109,12 @@ impl<'a> Traffic<'a> {
 
     /// Runs until something is wrong, and says what.
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Entry>) -> String {
-        let mut arrived = Vec::new();
+        let (mut arrived, mut pulse) = (Vec::new(), interval(LOOK));
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let step = poll_fn(|context| {
                 let settled = self.look(context)?;
-                let room = WINDOW - self.entries.len();
+                let room = self.room(&mut pulse, context);
                 let came = room > 0 && inbox.poll_recv_many(context, &mut arrived, room).is_ready();
                 arrived.drain(..).for_each(|entry| self.start(entry, context));
                 if settled || came { Poll::Ready(Ok(())) } else { Poll::Pending }
@@ -119,6 +125,17 @@ impl<'a> Traffic<'a> {
                 Err(why) => return why,
             }
         }
+    }
+
+    /// How many may begin. None in an alarm: what is handed to lapin then would be sent after it, long after its publisher
+    /// gave up and tried again. Waiting here keeps the order.
+    fn room(&self, pulse: &mut Interval, context: &mut Context<'_>) -> usize {
+        if !self.session.is_blocked() {
+            return WINDOW - self.entries.len();
+        }
+        // Its next beat wakes us to look again.
+        while pulse.poll_tick(context).is_ready() {}
+        0
     }
 
     /// Its first poll hands the message to lapin, so the order is that of the calls. Whoever has given up meanwhile may

@@ -15,10 +15,9 @@ use super::{HANDSHAKE, failure::Trouble};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select, select_all};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
@@ -33,8 +32,10 @@ pub(super) struct Pool {
     tasks: TaskTracker,
     /// By number; the first `least` are there for ever.
     senders: RwLock<Vec<Arc<Sender>>>,
-    /// Another one is being opened.
-    growing: AtomicBool,
+    /// Held while another one is being opened.
+    growing: Arc<Semaphore>,
+    /// Another one is open.
+    joined: Notify,
     /// Held by the publisher that is changing its connection. If several did at once they would all find room where they
     /// have just left.
     pub moving: Mutex<()>,
@@ -53,8 +54,8 @@ impl Pool {
     /// A pool that begins with these.
     pub fn new(plan: Arc<Plan>, limits: Senders, tasks: TaskTracker, sessions: Vec<Session>) -> Arc<Pool> {
         let limits = Senders { least: sessions.len(), most: limits.most.max(sessions.len()), ..limits };
-        let (growing, moving) = (AtomicBool::new(false), Mutex::default());
-        let pool = Arc::new(Pool { plan, limits, tasks, senders: RwLock::default(), growing, moving });
+        let (growing, joined, moving) = (Arc::new(Semaphore::new(1)), Notify::new(), Mutex::default());
+        let pool = Arc::new(Pool { plan, limits, tasks, senders: RwLock::default(), growing, joined, moving });
         for (session, number) in sessions.into_iter().zip(1..) {
             let (_, supervisor) = pool.add(number, session);
             pool.tasks.spawn_on(supervisor, &pool.plan.runtime);
@@ -69,6 +70,7 @@ impl Pool {
         let mut senders = self.senders.write().unwrap_or_else(PoisonError::into_inner);
         senders.push(sender.clone());
         senders.sort_by_key(|sender| sender.number);
+        self.joined.notify_waiters();
         (sender, loud(role, supervisor))
     }
 
@@ -121,29 +123,33 @@ impl Pool {
 
     /// Returns as soon as any of them may have a session; `false` once they are closed.
     pub async fn revived(&self) -> bool {
+        let mut joined = pin!(self.joined.notified());
+        joined.as_mut().enable();
         let senders = self.senders();
         let waiting = senders.iter().map(|sender| sender.link.session().boxed());
-        let (session, place, _) = select_all(waiting).await;
-        // One that has retired is on the list no longer.
-        session.is_some() || place >= self.limits.least
+        tokio::select! {
+            // One that has retired is on the list no longer.
+            (session, place, _) = select_all(waiting) => session.is_some() || place >= self.limits.least,
+            () = joined => true,
+        }
     }
 
     /// Opens one more, if there may be more and it would help; at most one at a time.
     fn grow(self: &Arc<Pool>) {
-        if self.count() >= self.limits.most || self.growing.swap(true, SeqCst) {
+        if self.count() >= self.limits.most {
             return;
         }
+        let Ok(growing) = self.growing.clone().try_acquire_owned() else { return };
         let senders = self.senders();
         let free = (1..=self.limits.most).find(|number| senders.iter().all(|sender| sender.number != *number));
         let calm = senders.iter().any(|sender| sender.link.now().is_some_and(|session| !session.is_blocked()));
-        match free.filter(|_| calm) {
-            Some(number) => drop(self.tasks.spawn_on(self.clone().lend(number), &self.plan.runtime)),
-            None => self.growing.store(false, SeqCst),
+        if let Some(number) = free.filter(|_| calm) {
+            self.tasks.spawn_on(self.clone().lend(number, growing), &self.plan.runtime);
         }
     }
 
     /// The life of a connection that is closed when it is idle.
-    async fn lend(self: Arc<Pool>, number: usize) {
+    async fn lend(self: Arc<Pool>, number: usize, growing: OwnedSemaphorePermit) {
         let role = Role::Publishing(number);
         let session = match self.open(role).await {
             Ok(Some(session)) => session,
@@ -152,14 +158,14 @@ impl Pool {
                 tracing::warn!("Cannot open another connection to publish on: {}", trouble.error);
                 tokio::select! {
                     () = self.plan.closing.cancelled() => {}
-                    () = sleep(LATER) => self.growing.store(false, SeqCst),
+                    () = sleep(LATER) => {}
                 }
                 return;
             }
         };
         let (sender, supervisor) = self.add(number, session);
         let (supervisor, retired) = (pin!(supervisor), pin!(sender.retire(self.limits.idle)));
-        self.growing.store(false, SeqCst);
+        drop(growing);
         tracing::info!("Publishing on one more connection: {} {role}", self.plan.name);
         let ended = select(supervisor, retired).await;
         self.senders.write().unwrap_or_else(PoisonError::into_inner).retain(|other| other.number != number);

@@ -100,17 +100,17 @@ impl Bus {
         let (mut restored, mut alone) = (false, false);
         loop {
             let Some(session) = stay.session().await else { return Err(lost("publishing")) };
-            session.unblocked().await;
             let verdict = match !alone && parcel.may_share(&session) {
-                true => self.share(&session, parcel).await,
+                true => Ok(session.lane(&self.tasks, &self.plan.runtime).publish(parcel.clone()).await),
                 false => self.alone(&session, parcel).await.map(Some),
             };
             let error = match verdict {
                 Ok(Some(Verdict::Taken)) => return Ok(()),
                 Ok(Some(Verdict::Unroutable)) => parcel.unroutable(),
                 Ok(Some(Verdict::Refused)) => Error::Nacked { why: "its queue is full or cannot write".into() },
+                // Nobody knows what became of it: the lane was closed, perhaps through this one, or with its session.
                 Ok(None) => {
-                    alone = true;
+                    alone = session.alive();
                     continue;
                 }
                 // A session that lost a call is replaced, so the next round finds another one.
@@ -134,16 +134,11 @@ impl Bus {
         }
     }
 
-    /// One try together with others. `None` if nobody knows what became of it.
-    async fn share(self: &Arc<Bus>, session: &Arc<Session>, parcel: &Arc<Parcel>) -> Result<Option<Verdict>, Failure> {
-        let lane = session.lane(&self.tasks, &self.plan.runtime).await?;
-        Ok(lane.publish(parcel.clone()).await)
-    }
-
     /// One try on a channel of its own. Whoever loses interest just drops the channel.
     async fn alone(&self, session: &Session, parcel: &Parcel) -> Result<Verdict, Failure> {
         let _slot = self.slots.acquire().await.map_err(|_| Failure::Lost("closed".into()))?;
         let channel = session.confirming().await?;
+        session.unblocked().await;
         let (exchange, key, properties) = (parcel.exchange.clone(), parcel.key.clone(), parcel.properties.clone());
         let sending = channel.basic_publish(exchange, key, MANDATORY, &parcel.body, properties);
         let sent = session.during(sending).await?;
@@ -162,7 +157,8 @@ impl Parcel {
     /// Whether it is not known to be able to close the channel that it is sent on.
     fn may_share(&self, session: &Session) -> bool {
         // Copies: if these are no lists of keys, that is an error of the channel.
-        let copies = |headers: &lapin::types::FieldTable| ["CC", "BCC"].iter().any(|name| headers.contains_key(name));
+        let copies =
+            |headers: &lapin::types::FieldTable| copying::ELSEWHERE.iter().any(|name| headers.contains_key(name));
         let plain = !self.properties.headers().as_ref().is_some_and(copies) && self.body.len() <= LARGE;
         plain && session.trusts(&self.exchange)
     }

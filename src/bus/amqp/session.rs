@@ -18,13 +18,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// lapin tells nobody who is not asking; this is how often we ask.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 
 /// One AMQP connection.
 pub(super) struct Session {
@@ -35,7 +34,7 @@ pub(super) struct Session {
     why: OnceLock<String>,
     /// Channels in confirm mode on which nothing is under way.
     idle: Mutex<Vec<Channel>>,
-    lane: AsyncMutex<Option<Lane>>,
+    lane: Mutex<Option<Lane>>,
     leases: Mutex<Vec<Weak<Lease>>>,
     trusted: Arc<Trusted>,
 }
@@ -77,7 +76,7 @@ impl Session {
             broken: CancellationToken::new(),
             why: OnceLock::new(),
             idle: Mutex::default(),
-            lane: AsyncMutex::default(),
+            lane: Mutex::default(),
             leases: Mutex::default(),
             trusted,
         }
@@ -182,15 +181,15 @@ impl Session {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
     }
 
-    /// The channel that publishes share.
-    pub async fn lane(self: &Arc<Session>, tasks: &TaskTracker, runtime: &Handle) -> Result<Lane, Failure> {
-        let mut lane = self.lane.lock().await;
+    /// The channel that publishes share. It is open in a moment, or closed; what is published meanwhile waits for that.
+    pub fn lane(self: &Arc<Session>, tasks: &TaskTracker, runtime: &Handle) -> Lane {
+        let mut lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = lane.as_ref().filter(|lane| !lane.is_closed()) {
-            return Ok(open.clone());
+            return open.clone();
         }
-        let (new, running) = Lane::new(self.clone(), self.confirming().await?);
+        let (new, running) = Lane::new(self.clone());
         tasks.spawn_on(running, runtime);
-        Ok(lane.insert(new).clone())
+        lane.insert(new).clone()
     }
 
     /// Has to be told when it is closed.
@@ -222,8 +221,7 @@ impl Session {
         self.broken.cancelled().await;
     }
 
-    /// Waits while the broker asks publishers to pause. What is handed to lapin in a pause would be sent after it, long
-    /// after its publisher gave up and tried again.
+    /// Waits while the broker asks publishers to pause.
     pub async fn unblocked(&self) {
         while self.alive() && self.is_blocked() {
             sleep(LOOK).await;
