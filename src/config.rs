@@ -5,29 +5,37 @@
 
 use anyhow::Context;
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
 /// The variables of the process, taken once.
 #[derive(Clone, Default)]
-pub struct Environment(HashMap<String, String>);
+pub struct Environment {
+    variables: HashMap<String, String>,
+    /// Read once, by file: a pipe gives what it has only once.
+    passwords: Arc<Mutex<HashMap<PathBuf, String>>>,
+}
 
 impl Environment {
     /// The environment of this process; variables that are not Unicode are as good as missing.
     pub fn of_process() -> Environment {
-        Environment(
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
-        )
+        let unicode = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        Environment { variables: std::env::vars_os().filter_map(unicode).collect(), ..Environment::default() }
     }
 
     /// Variables given by a test.
     pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Environment {
-        Environment(variables.map(|(name, value)| (name.into(), value.into())).into())
+        let variables = variables.map(|(name, value)| (name.into(), value.into())).into();
+        Environment { variables, ..Environment::default() }
     }
 
     /// A variable that is there and not empty.
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// Where oat keeps things when nobody says otherwise: `$XDG_DATA_HOME/oat`, usually `~/.local/share/oat`.
@@ -54,9 +62,18 @@ impl Environment {
     fn url(&self, url: Option<&str>, password_file: Option<&Path>) -> anyhow::Result<String> {
         match (url, password_file) {
             (None, _) => Ok(embedded(&self.data_folder())),
-            (Some(url), Some(file)) if !url.starts_with("sqlite:") => with_password(url, file),
+            (Some(url), Some(file)) if !url.starts_with("sqlite:") => with_password(url, &self.password(file)?),
             (Some(url), _) => Ok(url.to_owned()),
         }
+    }
+
+    fn password(&self, file: &Path) -> anyhow::Result<String> {
+        let mut known = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(password) = known.get(file) {
+            return Ok(password.clone());
+        }
+        let password = first_line(file).with_context(|| format!("read the password from {}", file.display()))?;
+        Ok(known.entry(file.to_owned()).or_insert(password).clone())
     }
 
     /// `OAT_TARGET`, then `pictures` in the data folder.
@@ -92,10 +109,19 @@ pub fn sqlite_path(url: &str) -> Option<&Path> {
     Some(Path::new(rest.strip_prefix("//").unwrap_or(rest)))
 }
 
-/// The password in `file` for every URL that has none of its own: the brokers of a cluster are separated by semicolons.
-fn with_password(urls: &str, file: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("read the password from {}", file.display()))?;
-    let password = text.lines().next().unwrap_or_default();
+/// The first line of a file; `-` is standard input, unless whoever types could be watched.
+fn first_line(file: &Path) -> io::Result<String> {
+    let mut line = String::new();
+    match (file == "-", io::stdin().is_terminal()) {
+        (true, true) => return Err(io::Error::other("standard input is a terminal: add < FILE")),
+        (true, false) => io::stdin().read_line(&mut line)?,
+        (false, _) => BufReader::new(File::open(file)?).read_line(&mut line)?,
+    };
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// The password for every URL that has none of its own: the brokers of a cluster are separated by semicolons.
+fn with_password(urls: &str, password: &str) -> anyhow::Result<String> {
     let filled =
         urls.replace(";amqp", "\namqp").lines().map(|url| fill_in(url, password)).collect::<Result<Vec<_>, _>>();
     Ok(filled?.join(";"))
@@ -133,6 +159,17 @@ mod tests {
         std::fs::write(file.path(), "p@ss/word\n").unwrap();
         let url = Environment::default().bus_url(Some("amqp://ada@host/%2f"), Some(file.path())).unwrap();
         assert_eq!(url, "amqp://ada:p%40ss%2Fword@host/%2f");
+    }
+
+    #[test]
+    fn a_password_is_read_once_because_a_pipe_gives_it_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "p@ss").unwrap();
+        let environment = Environment::default();
+        let url = || environment.bus_url(Some("amqp://ada@host/%2f"), Some(file.path())).unwrap();
+        let first = url();
+        std::fs::write(file.path(), "").unwrap();
+        assert_eq!(url(), first);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct BusArgs {
     /// [env: OAT_AMQP_URL] [default: sqlite:~/.local/share/oat/oat.db]
     #[arg(long, value_name = "URL", verbatim_doc_comment)]
     pub amqp_url: Option<String>,
-    /// Holds the password of --amqp-url, if the URL has none
+    /// Holds the password of --amqp-url, if the URL has none; - is standard input
     /// [env: OAT_AMQP_PASSWORD_FILE]
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub amqp_password_file: Option<PathBuf>,
@@ -44,7 +44,7 @@ pub struct StoreArgs {
     /// [env: OAT_DATABASE_URL] [default: sqlite:~/.local/share/oat/oat.db]
     #[arg(long, value_name = "URL", verbatim_doc_comment)]
     pub database_url: Option<String>,
-    /// Holds the password of --database-url, if the URL has none
+    /// Holds the password of --database-url, if the URL has none; - is standard input
     /// [env: OAT_DATABASE_PASSWORD_FILE]
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub database_password_file: Option<PathBuf>,

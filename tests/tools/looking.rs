@@ -1,11 +1,14 @@
 //! Looking at queues, and emptying them.
 
-use crate::door::{Listener, ends_with, json_lines};
+use crate::door::{Listener, command, ends_with, json_lines};
 use crate::fixture::{Bus, next, note, send};
 use crate::support::wait_until;
 use oat::bus::{Connection, HeaderValue, QueueKind};
 use oat::topology::Names;
 use serde_json::json;
+use std::io::Write;
+use std::process::Stdio;
+use url::Url;
 
 pub async fn queues_are_listed(bus: &Bus) {
     let connection = bus.open(&[], &[bus.queue("full"), bus.queue("empty")]).await;
@@ -21,6 +24,19 @@ pub async fn queues_are_listed(bus: &Bus) {
     assert_eq!(told, "");
     let (_, told) = ends_with(5, bus, &["queues", &bus.name("missing")]);
     assert!(told.contains("missing\" does not exist"), "{told}");
+}
+
+#[test]
+fn a_password_may_come_by_standard_input() {
+    let mut bus = Bus::on_rabbitmq();
+    let mut url = Url::parse(&bus.url).unwrap();
+    let password = url.password().unwrap().to_owned();
+    url.set_password(None).unwrap();
+    bus.url = url.into();
+    let mut look = command(&bus, &["queues", "--amqp-password-file", "-"]);
+    let mut look = look.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    writeln!(look.stdin.take().unwrap(), "{password}\nno part of it").unwrap();
+    assert!(look.wait().unwrap().success());
 }
 
 /// What nobody named: a file tells all, and of which kind; a broker is asked for those of oat alone, and that is said.

@@ -112,15 +112,24 @@ fn arguments(method: &str, values: &[String]) -> Result<Value, Usage> {
 
 /// JSON or a bare word. A whole number that is too large would become a float, which is another number.
 fn value(text: &str) -> Result<Value, Usage> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    match whole && text.parse::<i64>().is_err() && text.parse::<u64>().is_err() {
-        true => {
-            Err(Usage::new(format!("{text} does not fit into 64 bits"))
-                .fix(format!("NAME='\"{text}\"'      as a text")))
-        }
-        false => Ok(serde_json::from_str(text).unwrap_or_else(|_| text.into())),
+    let Ok(value) = serde_json::from_str(text) else { return Ok(text.into()) };
+    match too_large(text) {
+        Some(number) => Err(Usage::new(format!("{number} does not fit into 64 bits"))
+            .fix(format!("NAME='{}'      as a text", text.replace(&number, &format!("\"{number}\""))))),
+        None => Ok(value),
     }
+}
+
+/// A whole number in this JSON that no integer of 64 bits holds.
+fn too_large(json: &str) -> Option<String> {
+    let is_whole = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = |number: &str| number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
+    // What is between quotes is text.
+    let plain = json.replace(r"\\", "").replace(r#"\""#, "");
+    let numbers =
+        plain.split('"').step_by(2).flat_map(|rest| rest.split([',', ':', '[', ']', '{', '}', ' ', '\n', '\t']));
+    let mut wrong = numbers.filter(|number| is_whole(number.strip_prefix('-').unwrap_or(number)) && !fits(number));
+    wrong.next().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -138,6 +147,12 @@ mod tests {
         assert_eq!(read("other", &["42"]), None);
         assert_eq!(read("adder", &["18446744073709551615"]), Some(json!({"arg": u64::MAX})));
         assert_eq!(read("adder", &["18446744073709551616"]), None);
+        assert_eq!(read("other", &["x={\"y\": [1, -9223372036854775809]}"]), None);
+        let text = r#"{"18446744073709551616\"": "99999999999999999999", "z": 1e20}"#;
+        assert_eq!(
+            read("other", &[&format!("x={text}")]),
+            Some(json!({"x": serde_json::from_str::<Value>(text).unwrap()}))
+        );
         assert_eq!(read("adder", &["-0"]), Some(json!({"arg": -0.0})));
     }
 }

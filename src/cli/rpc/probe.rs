@@ -28,7 +28,7 @@ pub struct Args {
     /// The broker: amqp://user@host/%2f [env: OAT_AMQP_URL]
     #[arg(long, value_name = "URL")]
     amqp_url: Option<String>,
-    /// Holds the password of --amqp-url, if the URL has none
+    /// Holds the password of --amqp-url, if the URL has none; - is standard input
     /// [env: OAT_AMQP_PASSWORD_FILE]
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     amqp_password_file: Option<PathBuf>,
