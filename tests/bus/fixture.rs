@@ -75,6 +75,15 @@ pub async fn next(consumer: &mut Consumer) -> Delivery {
     soon("a delivery", consumer.next()).await.expect("the consumer goes on")
 }
 
+/// So many deliveries, held.
+pub async fn several(consumer: &mut Consumer, count: usize) -> Vec<Delivery> {
+    let mut held = Vec::new();
+    while held.len() < count {
+        held.push(next(consumer).await);
+    }
+    held
+}
+
 /// The next delivery's text, acknowledged.
 pub async fn take(consumer: &mut Consumer) -> String {
     let delivery = next(consumer).await;

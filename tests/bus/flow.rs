@@ -1,6 +1,6 @@
 //! Many messages, many consumers: who gets what, how much, and in which order.
 
-use crate::fixture::{Bus, next, note, send, soon, take, text};
+use crate::fixture::{Bus, next, note, send, several, soon, take, text};
 use crate::support::{wait_until_async, wait_until_equal};
 use futures_util::FutureExt;
 use oat::bus::{Connection, Consumer};
@@ -13,16 +13,11 @@ pub async fn prefetch_is_never_exceeded(bus: &Bus) {
     let connection = bus.open(&[], std::slice::from_ref(&queue)).await;
     send(&connection.publisher(), &queue.name, 0..10).await;
     let mut narrow = connection.consume(&queue.name, 3).await.unwrap();
-    let mut held = Vec::new();
-    for _ in 0..3 {
-        held.push(next(&mut narrow).await);
-    }
+    let mut held = several(&mut narrow, 3).await;
     // Whoever gets all the others proves that these three were the limit.
     let other = bus.open(&[], &[]).await;
     let mut wide = other.consume(&queue.name, 10).await.unwrap();
-    for _ in 0..7 {
-        held.push(next(&mut wide).await);
-    }
+    held.extend(several(&mut wide, 7).await);
     let all: BTreeSet<String> = held.iter().map(text).collect();
     assert_eq!(all, (0..10).map(|n: u32| n.to_string()).collect());
 

@@ -1,6 +1,6 @@
 //! A delivery is settled once, and nothing is lost whatever becomes of it.
 
-use crate::fixture::{Bus, next, note, send, soon, take, text};
+use crate::fixture::{Bus, next, note, send, several, soon, take, text};
 use crate::support::wait_until_equal;
 use oat::bus::{Binding, Error, ExchangeKind, HeaderValue};
 use std::time::Duration;
@@ -199,10 +199,7 @@ pub async fn settling_in_any_order_settles_each_and_no_other(bus: &Bus) {
     // RabbitMQ forgets what it has not yet passed on when it is told of more than 32 at once and then left.
     send(&holder.publisher(), &queue.name, 0..25).await;
     let mut consumer = holder.consume(&queue.name, 25).await.unwrap();
-    let mut out = Vec::new();
-    for _ in 0..25 {
-        out.push(next(&mut consumer).await);
-    }
+    let out = several(&mut consumer, 25).await;
     // Taken no more: what goes back stays there.
     consumer.cancel().await;
     let (mut held, mut left) = (Vec::new(), Vec::new());
@@ -243,10 +240,7 @@ pub async fn what_was_acknowledged_is_gone_whatever_goes_back_with_it(bus: &Bus)
     let holder = bus.open(&[], std::slice::from_ref(&queue)).await;
     send(&holder.publisher(), &queue.name, 0..60).await;
     let mut consumer = holder.consume(&queue.name, 100).await.unwrap();
-    let mut out = Vec::new();
-    for _ in 0..60 {
-        out.push(next(&mut consumer).await);
-    }
+    let mut out = several(&mut consumer, 60).await;
     consumer.cancel().await;
     // RabbitMQ may forget all but the first 32 of these. What goes back goes back all the same.
     out.pop().unwrap().ack().await.unwrap();
