@@ -4,6 +4,8 @@
 
 #[path = "amqp/acks.rs"]
 mod acks;
+#[path = "amqp/alarms.rs"]
+mod alarms;
 #[path = "amqp/calls.rs"]
 mod calls;
 #[path = "amqp/crowd.rs"]

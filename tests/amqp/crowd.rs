@@ -3,7 +3,8 @@
 use super::support::rabbitmq_url;
 use super::{number, numbered, open, plain, soon, unique};
 use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
+use futures_util::stream::{self, FuturesOrdered};
+use futures_util::{FutureExt, StreamExt};
 use lapin::ConnectionProperties;
 use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions};
 use lapin::types::FieldTable;
@@ -106,5 +107,24 @@ async fn who_shared_a_channel_that_was_closed_learns_the_truth_in_the_end() {
     }
     let waiting = bus.depth(&name).await.unwrap().ready;
     assert!(waiting >= taken, "{waiting} of {taken} are there");
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishes_that_are_begun_and_left_alone_take_no_turn_from_another() {
+    let (many, one) = (unique("many"), unique("one"));
+    let mut topology = plain(&many);
+    let other = plain(&one);
+    topology.exchanges.extend(other.exchanges);
+    topology.queues.extend(other.queues);
+    let bus = open(rabbitmq_url(), topology).await;
+    // Nobody has published here yet: each wants a channel of its own, and there are not that many.
+    let (publisher, mut idle) = (bus.publisher(), FuturesOrdered::new());
+    for number in 0..300 {
+        idle.push_back(publisher.publish(&many, &many, numbered(number)));
+    }
+    assert!(idle.next().now_or_never().is_none());
+    soon("a turn", bus.publisher().publish(&one, &one, numbered(0))).await.unwrap();
+    soon("the others", idle.for_each(async |published| published.unwrap())).await;
     bus.close().await;
 }

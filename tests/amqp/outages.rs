@@ -3,10 +3,10 @@
 use super::proxy::Proxy;
 use super::support::{Server, rabbitmq_url, rabbitmqctl, wait_until_async, wait_until_equal};
 use super::{number, numbered, open, patient, plain, soon, unique};
-use futures_util::stream::{self, FuturesOrdered};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, stream};
 use oat::bus::{Binding, Connection, Consumer, Error, Exchange, ExchangeKind, Options, Queue, Topology};
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -202,57 +202,38 @@ async fn an_exclusive_queue_is_there_again_after_a_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alarm_stops_publishers_but_no_acks_and_changes_no_order() {
-    const LAST: i64 = 400;
-    let server = Arc::new(tokio::task::spawn_blocking(|| Server::start("rabbitmq")).await.unwrap());
-    let name = unique("alarm");
-    let bus = open(&server.url(), plain(&name)).await;
-    let publisher = bus.publisher();
-    for number in 0..3 {
-        publisher.publish(&name, &name, numbered(number)).await.unwrap();
+async fn whoever_gives_up_while_it_begins_to_consume_leaves_no_consumer_behind() {
+    let name = unique("ghost");
+    let bus = open(rabbitmq_url(), plain(&name)).await;
+    let observer = open(rabbitmq_url(), Topology::default()).await;
+    let consumers = async || observer.depth(&name).await.unwrap().consumers;
+    // Step by step, until the broker has a consumer and we do not know yet.
+    while consumers().await == 0 {
+        let mut beginning = pin!(bus.consume(&name, 1));
+        while beginning.as_mut().now_or_never().is_none() && consumers().await == 0 {}
     }
-    watermark(&server, "0").await;
-    let publishing = tokio::spawn({
-        let (name, bus) = (name.clone(), bus.clone());
-        async move {
-            let mut under_way = FuturesOrdered::new();
-            for number in 3..LAST {
-                under_way.push_back(publisher.publish(&name, &name, numbered(number)));
-                // Polled once, and left alone while the broker answers another question.
-                under_way.next().now_or_never().flatten().transpose().unwrap();
-                bus.depth(&name).await.unwrap();
-            }
-            under_way.for_each(async |published| published.unwrap()).await;
-        }
-    });
-    let mut consumer = bus.consume(&name, 3).await.unwrap();
-    for _ in 0..3 {
-        soon("a delivery during the alarm", consumer.next()).await.unwrap().ack().await.unwrap();
-    }
-    // The acknowledgements are with the broker: a restart of the consumer would find nothing.
-    consumer.cancel().await;
-    wait_until_equal("nothing is left", 0, async || bus.depth(&name).await.unwrap().ready).await;
-    assert!(!publishing.is_finished(), "the alarm did not stop the publisher");
-    watermark(&server, "0.4").await;
-    soon("the publishes are confirmed after the alarm", publishing).await.unwrap();
-    let mut consumer = bus.consume(&name, 100).await.unwrap();
-    for expected in 3..LAST {
-        let delivery = soon("a delivery after the alarm", consumer.next()).await.unwrap();
-        assert_eq!(number(&delivery), expected);
-        delivery.ack().await.unwrap();
-    }
+    wait_until_equal("nobody consumes", 0, consumers).await;
+    observer.close().await;
     bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declaration_that_is_begun_and_left_alone_keeps_no_connection_down() {
+    let name = unique("idle");
+    let proxy = Proxy::start("127.0.0.1", port(rabbitmq_url())).await;
+    let bus = open(&proxy.lead(rabbitmq_url()), plain(&name)).await;
+    let topology = plain(&unique("more"));
+    let mut declaring = pin!(bus.declare(&topology));
+    assert!(declaring.as_mut().now_or_never().is_none());
+    proxy.cut();
+    soon("an answer on a new connection", bus.depth(&name)).await.unwrap();
+    declaring.await.unwrap();
+    bus.clone().close().await;
 }
 
 async fn restart(server: &Arc<Server>) {
     let server = server.clone();
     tokio::task::spawn_blocking(move || server.restart()).await.unwrap();
-}
-
-async fn watermark(server: &Arc<Server>, fraction: &'static str) {
-    let server = server.clone();
-    let set = move || server.ctl(&["set_vm_memory_high_watermark", fraction]);
-    tokio::task::spawn_blocking(set).await.unwrap();
 }
 
 fn port(url: &str) -> u16 {

@@ -193,7 +193,7 @@ impl Bus {
     pub async fn declare(&self, topology: &Topology) -> Result<(), Error> {
         let declare = |session: Arc<Session>| {
             let (plan, topology) = (self.plan.clone(), topology.clone());
-            async move { plan.declare(&session, &topology).await }
+            async move { plan.declare_for(session, topology).await }
         };
         self.insist("declaring", declare).await
     }

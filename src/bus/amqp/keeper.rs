@@ -42,7 +42,7 @@ impl Wish {
     pub async fn subscribe(&self, session: Arc<Session>) -> Result<Subscription, Trouble> {
         match self.consume(&session).await {
             Err(Trouble { error: Error::Missing { .. }, .. }) if self.plan.queue(&self.queue).is_some() => {
-                self.plan.replant(&session).await?;
+                self.plan.replant(session.clone()).await?;
                 self.consume(&session).await
             }
             result => result,
@@ -54,10 +54,17 @@ impl Wish {
         let about = |failure: Failure| failure.about(&format!("queue {:?}", self.queue), &self.plan.shown);
         let channel = session.channel().await.map_err(about)?;
         session.ask(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await.map_err(about)?;
-        // The broker invents the tag.
-        let consuming = channel.basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default());
-        let stream = session.ask(consuming).await.map_err(about)?;
-        Ok(Subscription { stream, lease: Lease::new(session.clone(), channel, self.prefetch, &self.plan.runtime) })
+        let (session, prefetch, runtime) = (session.clone(), self.prefetch, self.plan.runtime.clone());
+        // To its end even if nobody waits for it any more: lapin would keep a consumer whose answer nobody took, and all
+        // that is delivered to it.
+        let subscribing = async move {
+            // The broker invents the tag.
+            let options = BasicConsumeOptions::default();
+            let stream = session.ask(channel.basic_consume(name, "".into(), options, FieldTable::default())).await?;
+            Ok(Subscription { stream, lease: Lease::new(session, channel, prefetch, &runtime) })
+        };
+        let subscribed = self.plan.runtime.spawn(subscribing).await;
+        subscribed.unwrap_or_else(|error| Err(Failure::Lost(error.to_string()))).map_err(about)
     }
 
     /// Whether the broker, though it never said so, delivers to us no more: it knows no consumer at all, or keeps

@@ -19,7 +19,7 @@ use lapin::message::BasicReturnMessage;
 use lapin::{Channel, Confirmation, PublisherConfirm};
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -30,9 +30,16 @@ pub(super) const WINDOW: usize = 1024;
 /// The way in. It has no bound, because a message that waits for room in a channel may be overtaken; those who wait for
 /// their answers are the bound.
 #[derive(Clone, Debug)]
-pub(super) struct Lane(mpsc::UnboundedSender<Entry>);
+pub(super) struct Lane(mpsc::UnboundedSender<Waiting>);
 
-/// A publish, and who waits for it.
+/// A publish that has not begun. Whoever gives up takes the message along: in an alarm many may.
+#[derive(Debug)]
+struct Waiting {
+    parcel: Weak<Parcel>,
+    answer: oneshot::Sender<Verdict>,
+}
+
+/// A publish under way, and who waits for it.
 #[derive(Debug)]
 struct Entry {
     parcel: Arc<Parcel>,
@@ -52,7 +59,10 @@ impl Lane {
                 () = session.over() => return,
             };
             tracing::debug!(why, "a channel with many publishes under way was closed");
-            session.distrust();
+            // One of them may have done that, unless it was closed with all the others.
+            if session.alive() {
+                session.distrust();
+            }
         };
         (Lane(sender), running)
     }
@@ -63,9 +73,9 @@ impl Lane {
     }
 
     /// What became of it, if that is known.
-    pub async fn publish(&self, parcel: Arc<Parcel>) -> Option<Verdict> {
+    pub async fn publish(&self, parcel: &Arc<Parcel>) -> Option<Verdict> {
         let (answer, verdict) = oneshot::channel();
-        self.0.send(Entry { parcel, answer, returned: false }).ok()?;
+        self.0.send(Waiting { parcel: Arc::downgrade(parcel), answer }).ok()?;
         verdict.await.ok()
     }
 }
@@ -108,7 +118,7 @@ impl<'a> Traffic<'a> {
     }
 
     /// Runs until something is wrong, and says what.
-    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Entry>) -> String {
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Waiting>) -> String {
         let (mut arrived, mut pulse) = (Vec::new(), interval(LOOK));
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -116,7 +126,7 @@ impl<'a> Traffic<'a> {
                 let settled = self.look(context)?;
                 let room = self.room(&mut pulse, context);
                 let came = room > 0 && inbox.poll_recv_many(context, &mut arrived, room).is_ready();
-                arrived.drain(..).for_each(|entry| self.start(entry, context));
+                arrived.drain(..).for_each(|waiting| self.start(waiting, context));
                 if settled || came { Poll::Ready(Ok(())) } else { Poll::Pending }
             });
             let outcome: lapin::Result<()> = step.await;
@@ -140,11 +150,11 @@ impl<'a> Traffic<'a> {
 
     /// Its first poll hands the message to lapin, so the order is that of the calls. Whoever has given up meanwhile may
     /// have sent it again.
-    fn start(&mut self, entry: Entry, context: &mut Context<'_>) {
-        if entry.answer.is_closed() {
-            return;
-        }
-        let (channel, parcel) = (self.channel, entry.parcel.clone());
+    fn start(&mut self, waiting: Waiting, context: &mut Context<'_>) {
+        let Waiting { parcel, answer } = waiting;
+        let Some(parcel) = parcel.upgrade().filter(|_| !answer.is_closed()) else { return };
+        let entry = Entry { parcel: parcel.clone(), answer, returned: false };
+        let channel = self.channel;
         let (exchange, key, properties) = (parcel.exchange.clone(), parcel.key.clone(), parcel.properties.clone());
         let sending = async move { channel.basic_publish(exchange, key, MANDATORY, &parcel.body, properties).await };
         let mut sending = maybe_done(sending.boxed());
@@ -209,4 +219,27 @@ fn owner<'a>(entries: &'a mut HashMap<u64, Entry>, message: &BasicReturnMessage)
     let near = || open().filter(|(_, entry)| to(&entry.parcel)).map(|(number, _)| *number).min();
     let number = exact.or_else(near)?;
     entries.get_mut(&number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapin::BasicProperties;
+
+    #[test]
+    fn whoever_gives_up_waiting_takes_the_message_along() {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let parcel = Parcel {
+            exchange: "".into(),
+            key: "queue".into(),
+            properties: BasicProperties::default(),
+            body: vec![0; 1000],
+        };
+        let parcel = Arc::new(parcel);
+        let left = Arc::downgrade(&parcel);
+        let waiting = async move { Lane(sender).publish(&parcel).await };
+        assert!(waiting.now_or_never().is_none());
+        assert!(left.upgrade().is_none(), "the lane keeps what nobody waits for");
+        assert_eq!(inbox.len(), 1);
+    }
 }

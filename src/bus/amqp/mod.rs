@@ -9,6 +9,7 @@
 //! lapin's own recovery is not used: it doubles bindings and leaves dead channels behind. Nothing awaits lapin
 //! without a time-out or an eye on the session: some of its futures never end when the connection does.
 
+mod alone;
 mod arguments;
 mod browsing;
 mod connection;

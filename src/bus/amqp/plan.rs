@@ -3,7 +3,7 @@
 use super::super::{Error, HeaderValue, Options, Queue, QueueKind, Topology};
 use super::arguments;
 use super::convert::short;
-use super::failure::Trouble;
+use super::failure::{Failure, Trouble};
 use super::link::Role;
 use super::news::News;
 use super::session::{Session, Trusted};
@@ -19,6 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -129,14 +130,27 @@ impl Plan {
     /// The same after somebody deleted a part of it. A quorum queue that is declared again within milliseconds keeps the
     /// consumers of its predecessor on RabbitMQ 3.10 and delivers to them what never arrives: so first let the broker
     /// tell all of them.
-    pub async fn replant(&self, session: &Session) -> Result<(), Trouble> {
+    pub async fn replant(self: &Arc<Plan>, session: Arc<Session>) -> Result<(), Trouble> {
         tracing::warn!("A queue or exchange was deleted on {}. Declaring it anew...", self.shown);
         tokio::time::sleep(DELETION).await;
-        self.restore(session).await
+        let plan = self.clone();
+        self.apart(async move { plan.restore(&session).await }).await
+    }
+
+    /// Declares for somebody who may not be polled for a while: all others wait for their turn to declare, and those who
+    /// restore a connection are among them.
+    pub async fn declare_for(self: &Arc<Plan>, session: Arc<Session>, topology: Topology) -> Result<(), Trouble> {
+        let plan = self.clone();
+        self.apart(async move { plan.declare(&session, &topology).await }).await
+    }
+
+    async fn apart(&self, work: impl Future<Output = Result<(), Trouble>> + Send + 'static) -> Result<(), Trouble> {
+        let lost = |error: JoinError| Failure::Lost(error.to_string()).about("a task", &self.shown);
+        self.runtime.spawn(work).await.map_err(lost)?
     }
 
     /// Declares `topology`. What is exclusive belongs to the session that consumes it.
-    pub async fn declare(&self, session: &Session, topology: &Topology) -> Result<(), Trouble> {
+    async fn declare(&self, session: &Session, topology: &Topology) -> Result<(), Trouble> {
         let _turn = self.declaring.lock().await;
         if topology.exchanges.is_empty() && topology.queues.is_empty() {
             return Ok(());

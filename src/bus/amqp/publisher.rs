@@ -1,23 +1,23 @@
 //! Publishing, confirmed. There are two ways to the broker, and a publish begins on the first that may take it:
 //!
 //! * the [lane](super::lane), one channel for all that cannot go wrong but by being unroutable or refused;
-//! * a channel of its own for the others: the first message to each exchange, which may be missing or forbidden, and what
+//! * a channel [of its own](super::alone) for the others: the first message to each exchange, which may be missing or forbidden, and what
 //!   its headers or its size may be refused for. All of that closes the channel, and with it nobody else's publish.
 
 use super::super::{Error, Message};
 use super::connection::{Bus, lost};
 use super::convert::{headers, properties, short};
 use super::copying;
-use super::failure::Failure;
 use super::seat::{Seat, Stay};
 use super::session::Session;
+use lapin::BasicProperties;
 use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
-use lapin::{BasicProperties, Confirmation};
 use std::sync::Arc;
 use tokio::task::unconstrained;
 use tokio::time::timeout;
 
+pub(super) const PUBLISHING: &str = "publishing";
 /// Publishes under way at once each on a channel of its own. More wait for their turn.
 pub(super) const IN_FLIGHT: usize = 128;
 /// What no queue would get comes back.
@@ -99,10 +99,10 @@ impl Bus {
     async fn send(self: &Arc<Bus>, stay: &Stay<'_>, parcel: &Arc<Parcel>) -> Result<(), Error> {
         let (mut restored, mut alone) = (false, false);
         loop {
-            let Some(session) = stay.session().await else { return Err(lost("publishing")) };
+            let Some(session) = stay.session().await else { return Err(lost(PUBLISHING)) };
             let verdict = match !alone && parcel.may_share(&session) {
-                true => Ok(session.lane(&self.tasks, &self.plan.runtime).publish(parcel.clone()).await),
-                false => self.alone(&session, parcel).await.map(Some),
+                true => Ok(session.lane(&self.tasks, &self.plan.runtime).publish(parcel).await),
+                false => self.alone(session.clone(), parcel.clone()).await?.map(Some),
             };
             let error = match verdict {
                 Ok(Some(Verdict::Taken)) => return Ok(()),
@@ -129,27 +129,9 @@ impl Bus {
                 return Err(error);
             }
             restored = true;
-            self.plan.replant(&session).await.map_err(|trouble| trouble.error)?;
+            self.plan.replant(session).await.map_err(|trouble| trouble.error)?;
             self.restore_exclusive().await?;
         }
-    }
-
-    /// One try on a channel of its own. Whoever loses interest just drops the channel.
-    async fn alone(&self, session: &Session, parcel: &Parcel) -> Result<Verdict, Failure> {
-        let _slot = self.slots.acquire().await.map_err(|_| Failure::Lost("closed".into()))?;
-        let channel = session.confirming().await?;
-        session.unblocked().await;
-        let (exchange, key, properties) = (parcel.exchange.clone(), parcel.key.clone(), parcel.properties.clone());
-        let sending = channel.basic_publish(exchange, key, MANDATORY, &parcel.body, properties);
-        let sent = session.during(sending).await?;
-        let confirmation = session.during(sent).await?;
-        session.put_back(channel);
-        session.trust(&parcel.exchange);
-        Ok(match confirmation {
-            Confirmation::Ack(None) => Verdict::Taken,
-            Confirmation::Nack(None) | Confirmation::NotRequested => Verdict::Refused,
-            Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Verdict::Unroutable,
-        })
     }
 }
 

@@ -53,13 +53,19 @@ impl Requester {
     pub async fn ask(&self, key: &str, message: Message, until: Instant) -> Result<CancellationToken, Error> {
         let (inner, name) = (self.0.clone(), key.to_owned());
         // To its end even if the caller loses interest: a confirmation that nobody waits for would be taken for the next.
-        let sending = async move { timeout_at(until, inner.send(&name, message, until)).await };
-        match self.0.bus.plan.runtime.spawn(sending).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::TimedOut { what: ASKING.into(), seconds: ANSWER.as_secs() }),
-            Err(_) => Err(lost(ASKING)),
-        }
+        let sending = async move { inner.send(&name, message, until).await };
+        let sent = by(until, self.0.bus.plan.runtime.spawn(sending)).await?;
+        sent.unwrap_or_else(|_| Err(lost(ASKING)))
     }
+}
+
+/// What `work` returns, if it does so in time.
+async fn by<T>(until: Instant, work: impl Future<Output = T>) -> Result<T, Error> {
+    timeout_at(until, work).await.map_err(|_| late())
+}
+
+fn late() -> Error {
+    Error::TimedOut { what: ASKING.into(), seconds: ANSWER.as_secs() }
 }
 
 impl Inner {
@@ -74,15 +80,20 @@ impl Inner {
         // What cannot be sent is refused before the line is taken, which is dropped when anything goes wrong on it.
         let refused = |why| Error::Nacked { why };
         let (name, properties) = (short(key).map_err(refused)?, properties(&message).map_err(refused)?);
-        let mut line = self.line.lock().await;
+        let mut line = by(until, self.line.lock()).await?;
         loop {
             let current = match line.take().filter(Line::is_live) {
                 Some(current) => current,
-                None => match self.connect().await? {
+                None => match self.connect(until).await? {
                     Some(current) => current,
                     None => continue,
                 },
             };
+            // Whoever cannot wait any longer leaves the line to the others, who hear their answers by it.
+            if let Err(late) = by(until, current.session.unblocked()).await {
+                *line = Some(current);
+                return Err(late);
+            }
             let left = until.saturating_duration_since(Instant::now()).as_millis().to_string();
             let published =
                 current.publish(&name, &message.body, properties.clone().with_expiration(left.into())).await;
@@ -99,8 +110,10 @@ impl Inner {
     }
 
     /// A new line, as soon as there is a session; `None` if that session ended on the way.
-    async fn connect(&self) -> Result<Option<Line>, Error> {
-        let session = self.bus.publishing.first().link.session().await.ok_or_else(|| lost(ASKING))?;
+    async fn connect(&self, until: Instant) -> Result<Option<Line>, Error> {
+        let first = self.bus.publishing.first();
+        let session = by(until, first.link.session()).await?.ok_or_else(|| lost(ASKING))?;
+        by(until, session.unblocked()).await?;
         let name = short(DIRECT).map_err(|why| Error::Nacked { why })?;
         let opening = async {
             let channel = session.channel().await?;
@@ -161,12 +174,11 @@ impl Line {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<Confirmation, Trouble> {
-        let about = |failure: Failure| failure.about(&format!("queue {:?}", key.as_str()), "the broker");
-        self.session.unblocked().await;
         let mandatory = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let sending = self.channel.basic_publish("".into(), key.clone(), mandatory, body, properties);
-        let sent = self.session.during(sending).await.map_err(about)?;
-        self.session.during(sent).await.map_err(about)
+        let publish =
+            async { self.channel.basic_publish("".into(), key.clone(), mandatory, body, properties).await?.await };
+        let confirmation = self.session.promptly(publish).await.ok_or_else(|| Trouble::lasting(late()))?;
+        confirmation.map_err(|failure| failure.about(&format!("queue {:?}", key.as_str()), "the broker"))
     }
 }
 

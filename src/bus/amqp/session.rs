@@ -15,6 +15,7 @@ use lapin::tcp::AsyncTcpStream;
 use lapin::types::ShortString;
 use lapin::{Channel, ConnectionProperties};
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -145,10 +146,20 @@ impl Session {
 
     /// The same for a question that the broker answers promptly; if it does not, the session is given up.
     pub async fn ask<T>(&self, call: impl Future<Output = lapin::Result<T>>) -> Result<T, Failure> {
-        match timeout(ANSWER, self.during(call)).await {
-            Ok(result) => result,
-            Err(_) => {
-                Err(self.judge(Failure::Lost(format!("no answer from the broker within {} s", ANSWER.as_secs()))))
+        let silent = || Failure::Lost(format!("no answer from the broker within {} s", ANSWER.as_secs()));
+        self.promptly(call).await.unwrap_or_else(|| Err(self.judge(silent())))
+    }
+
+    /// The same without that; `None` if there is no answer in time. In an alarm lapin does not even send the question, which
+    /// is not the broker's silence.
+    pub async fn promptly<T>(&self, call: impl Future<Output = lapin::Result<T>>) -> Option<Result<T, Failure>> {
+        let mut answering = pin!(self.during(call));
+        let mut blocked = self.is_blocked();
+        loop {
+            match timeout(ANSWER, &mut answering).await {
+                Ok(result) => return Some(result),
+                Err(_) if blocked || self.is_blocked() => blocked = self.is_blocked(),
+                Err(_) => return None,
             }
         }
     }

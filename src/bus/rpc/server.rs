@@ -6,6 +6,7 @@ use super::target::{Incoming, Reply, ear};
 use super::{Failure, Request, Target, oslo};
 use futures_util::FutureExt;
 use serde_json::Value;
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,15 +175,17 @@ where
     /// The answer to a request, executed now if it was not before; meanwhile signs of life for who wants them.
     async fn answer(&self, case: &Case, incoming: &Incoming) -> Message {
         let answering = case.answer.get_or_init(|| self.execute(case, incoming));
-        tokio::pin!(answering);
+        let (Some(pulse), Some(reply)) = (incoming.pulse, &incoming.reply) else { return answering.await.clone() };
+        tokio::select! {
+            answer = answering => answer.clone(),
+            never = self.live(pulse, reply) => match never {},
+        }
+    }
+
+    /// Gives signs of life, beside what it tells of: a publish may take long.
+    async fn live(&self, pulse: Duration, Reply { queue, id }: &Reply) -> Infallible {
         loop {
-            let (Some(pulse), Some(Reply { queue, id })) = (incoming.pulse, &incoming.reply) else {
-                return answering.await.clone();
-            };
-            tokio::select! {
-                answer = &mut answering => return answer.clone(),
-                () = sleep(pulse) => {}
-            }
+            sleep(pulse).await;
             if let Err(error) = self.publisher.publish("", queue, oslo::pulse(id)).await {
                 tracing::debug!(%error, "a sign of life could not be sent");
             }
