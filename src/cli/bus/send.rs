@@ -34,7 +34,8 @@ pub struct Args {
 
 impl Args {
     pub async fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        let (message, exchange) = (self.payload.message()?, self.common.exchanges().commands);
+        let message = self.payload.message(self.payload.bytes()?.as_deref())?;
+        let exchange = self.common.exchanges().commands;
         let connection = self.common.visit(environment).await?;
         let asking = async { Ok(ask(&connection, (&exchange, &self.command), message, self.common.timeout).await?) };
         let reply = interruptible(asking).await;
