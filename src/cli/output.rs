@@ -5,6 +5,8 @@ use crate::task::{Drawn, Task};
 use chrono::{DateTime, TimeDelta, Utc};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
+use std::io::{self, ErrorKind, Write};
+use std::process::exit;
 use std::time::Duration;
 
 /// Between two looks whether anybody reads.
@@ -12,11 +14,22 @@ const UNREAD: Duration = Duration::from_millis(250);
 
 /// `println!` for readers who may have seen enough: `oat list | head -1` is no failure.
 macro_rules! tell {
-    ($($words:tt)*) => {{
-        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($words)*)));
-    }};
+    ($($words:tt)*) => { $crate::cli::output::put((format!($($words)*) + "\n").as_bytes()) };
 }
 pub(super) use tell;
+
+/// Writes to standard output. What cannot be written, to a full disk, ends the program: a part must not pass for the whole.
+pub fn put(bytes: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    // The flush, too, or the error of the last bytes would be met by nobody.
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            super::failure::report(&anyhow::Error::new(error).context("write standard output"));
+            exit(1);
+        }
+        _ => {}
+    }
+}
 
 /// Returns when whoever read standard output is gone, as `head` is after its lines: for commands that end in no other way.
 pub async fn unread() {
