@@ -3,7 +3,7 @@
 use super::daemon::runtime;
 use super::failure::Usage;
 use super::file::write_whole;
-use super::output::tell;
+use super::output::{say, tell};
 use super::scene::SceneArgs;
 use super::terminal::{fitted, half_blocks, in_colour};
 use super::worker::drawing_threads;
@@ -66,8 +66,8 @@ impl Args {
         let Some(drawn) = drawn.with_context(|| format!("write {}", output.display()))? else {
             return Ok(ExitCode::from(shutdown.status()));
         };
-        eprintln!("{} drawn in {:.3} s", self.name(&scene), drawn.duration);
-        eprintln!("{}, {} bytes, sha256 {}", output.display(), drawn.size.unwrap_or(0), drawn.checksum);
+        say!("{} drawn in {:.3} s", self.name(&scene), drawn.duration);
+        say!("{}, {} bytes, sha256 {}", output.display(), drawn.size.unwrap_or(0), drawn.checksum);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -77,7 +77,7 @@ impl Args {
         let picture = draw(&small, &Stop::default()).expect("nobody calls it off");
         tell!("{}", half_blocks(picture.rgb(), small.viewport().width()).trim_end());
         let (width, height) = (scene.viewport().width(), scene.viewport().height());
-        eprintln!("{}; -o FILE.png writes it, {width}×{height}", self.name(scene));
+        say!("{}; -o FILE.png writes it, {width}×{height}", self.name(scene));
         Ok(ExitCode::SUCCESS)
     }
 

@@ -1,5 +1,6 @@
 //! Errors as people meet them: what, why, and what to type next; and the status that scripts meet.
 
+use super::output::say;
 use crate::{bus, fractal, store};
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -40,19 +41,19 @@ const NOT_FOUND: u8 = 5;
 
 /// Prints an error and says with which status to leave.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error}");
+    say!("error: {error}");
     let mut told = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         // Many libraries repeat their cause in their own message.
         if !told.contains(&cause) {
-            eprintln!("  why: {cause}");
+            say!("  why: {cause}");
             told = cause;
         }
     }
     let (status, fixes) = advice(error);
     for (number, fix) in fixes.iter().enumerate() {
-        eprintln!("  {} {fix}", if number == 0 { "fix:" } else { "    " });
+        say!("  {} {fix}", if number == 0 { "fix:" } else { "    " });
     }
     ExitCode::from(status)
 }

@@ -5,6 +5,7 @@ use crate::task::{Drawn, Task};
 use chrono::{DateTime, TimeDelta, Utc};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
+use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::process::exit;
 use std::time::Duration;
@@ -18,6 +19,13 @@ macro_rules! tell {
 }
 pub(super) use tell;
 
+/// `eprintln!` that never panics: what is said beside the work goes unheard when its place is full or closed, and the work
+/// and the status stay what they are.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::output::mention(format_args!($($words)*)) };
+}
+pub(super) use say;
+
 /// Writes to standard output. What cannot be written, to a full disk, ends the program: a part must not pass for the whole.
 pub fn put(bytes: &[u8]) {
     let mut stdout = io::stdout().lock();
@@ -29,6 +37,11 @@ pub fn put(bytes: &[u8]) {
         }
         _ => {}
     }
+}
+
+/// Says a line beside the results.
+pub fn mention(line: Arguments) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Returns when whoever read standard output is gone, as `head` is after its lines: for commands that end in no other way.

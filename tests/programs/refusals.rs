@@ -1,7 +1,7 @@
 //! What the programs refuse, and how they say it: wrong usage, wrong settings, servers that are down, what is not there.
 
 use crate::{home, oat, program, stderr};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_wrong_flag_is_usage_and_suggests_the_right_one() {
@@ -144,6 +144,32 @@ fn a_password_file_serves_all_brokers() {
     let down = look();
     assert_eq!(down.status.code(), Some(4), "{}", stderr(&down));
     assert!(!stderr(&down).contains("canary"), "{}", stderr(&down));
+}
+
+/// Nobody hears why, but the status still says it. A daemon logs into the void.
+#[test]
+fn a_standard_error_that_is_full_or_closed_changes_no_status() {
+    let home = home();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let down = format!("amqp://127.0.0.1:{free}");
+    let commands: [(&[&str], i32); 6] = [
+        (&["list"], 5),
+        (&["list", "--nonsense"], 2),
+        (&["draw", "--like", "no.png"], 5),
+        (&["bus", "queues", "--amqp-url", &down, "--timeout=10ms"], 4),
+        (&["draw", "--size=9x9", "-o", "a.png"], 0),
+        (&["producer", "--one-shot", "--max-tasks=1"], 0),
+    ];
+    for (arguments, status) in commands {
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        for stderr in [Stdio::from(full), Stdio::from(closed)] {
+            let mut oat = program("oat", home.path());
+            let ended = oat.args(arguments).current_dir(home.path()).stderr(stderr).status().unwrap();
+            assert_eq!(ended.code(), Some(status), "{arguments:?}");
+        }
+    }
 }
 
 /// Nothing would come of it, or all that there is: both are better said.

@@ -3,7 +3,7 @@
 use super::input::PayloadArgs;
 use super::{Common, interruptible};
 use crate::cli::failure::Usage;
-use crate::cli::output::tell;
+use crate::cli::output::{say, tell};
 use crate::config::Environment;
 use crate::tools::STATUS;
 use crate::tools::ask::{Reply, ask};
@@ -42,7 +42,7 @@ impl Args {
         connection.close().await;
         match reply? {
             Err(status) => {
-                eprintln!("interrupted; the service may still carry out the command");
+                say!("interrupted; the service may still carry out the command");
                 Ok(status)
             }
             Ok(Reply::Answer(answer)) => {
@@ -77,7 +77,7 @@ impl Args {
         }
         tell!("{}", payload.shown());
         if status != "success" {
-            eprintln!("error: {} answers: {status}", self.command);
+            say!("error: {} answers: {status}", self.command);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::super::connect::duration;
 use super::super::daemon::{log_trouble, runtime};
 use super::super::failure::Usage;
 use super::super::file::write_whole;
-use super::super::output::tell;
+use super::super::output::{say, tell};
 use super::TargetArgs;
 use crate::bus::rpc::Client;
 use crate::config::Environment;
@@ -61,7 +61,7 @@ impl Args {
         client.close().await;
         bus.close().await;
         let Some(answer) = answer else {
-            eprintln!("interrupted; {}", self.target.left_behind());
+            say!("interrupted; {}", self.target.left_behind());
             return Ok(ExitCode::from(shutdown.status()));
         };
         self.print(&args, answer?)?;
