@@ -136,6 +136,22 @@ fn a_call_answers_programs_in_one_line_of_json() {
     }
 }
 
+/// As `oat draw` does; and nothing but the picture.
+#[test]
+fn a_picture_goes_to_standard_output_when_asked_to() {
+    let [place, _] = Place::both();
+    let _server = place.start(&["serve"], "serving");
+    let drawn = place.oat(&["call", "draw", "dragon", "width=40", "height=30", "-o", "-"]);
+    let (said, checksum) = (text(&drawn.stderr), hex::encode(Sha256::digest(&drawn.stdout)));
+    assert!(drawn.stdout.starts_with(b"\x89PNG") && said.contains(&checksum), "{said}");
+    assert!(!place.home.path().join("-").exists());
+    let both = place.oat(&["call", "draw", "dragon", "-o", "-", "--json"]);
+    assert_eq!((both.status.code(), both.stdout.as_slice()), (Some(2), &b""[..]), "{}", text(&both.stderr));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let lost = place.command(&["call", "draw", "dragon", "-o", "-"]).stdout(full).output().unwrap();
+    assert_eq!(lost.status.code(), Some(1), "{}", text(&lost.stderr));
+}
+
 #[test]
 fn a_call_in_the_words_of_oslo_leaves_no_queue() {
     let [place, _] = Place::both();

@@ -4,7 +4,8 @@ use super::super::connect::duration;
 use super::super::daemon::{log_trouble, runtime};
 use super::super::failure::Usage;
 use super::super::file::write_whole;
-use super::super::output::{say, tell};
+use super::super::output::{put, say, tell};
+use super::super::terminal::no_png_on_a_terminal;
 use super::TargetArgs;
 use crate::bus::rpc::Client;
 use crate::config::Environment;
@@ -12,7 +13,7 @@ use crate::shutdown::Shutdown;
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ pub struct Args {
     /// How long to wait for the answer
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     timeout: Duration,
-    /// Where to write a picture [default: the place's name]
-    #[arg(short, long, value_name = "FILE")]
+    /// Where to write a picture, - for standard output
+    /// [default: the place's name]
+    #[arg(short, long, value_name = "FILE", verbatim_doc_comment)]
     output: Option<PathBuf>,
     /// One JSON object; of a picture it names the file
     #[arg(long)]
@@ -49,8 +51,21 @@ Examples:
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         log_trouble(environment, None)?;
+        self.check()?;
         let args = arguments(&self.method, &self.values)?;
         runtime()?.block_on(self.call(environment, args))
+    }
+
+    /// What could not be written anywhere is not worth a call.
+    fn check(&self) -> Result<(), Usage> {
+        match self.output.as_deref().is_some_and(is_stdout) {
+            true if self.json => {
+                let what = "standard output takes the picture or the JSON, not both";
+                Err(Usage::new(what).fix("a file for the picture:  -o FILE.png"))
+            }
+            true => no_png_on_a_terminal(),
+            false => Ok(()),
+        }
     }
 
     async fn call(&self, environment: &Environment, args: Value) -> anyhow::Result<ExitCode> {
@@ -72,6 +87,7 @@ impl Args {
         let picture = self.write(args, &mut answer)?;
         match (picture, answer) {
             (_, answer) if self.json => tell!("{}", json!({"v": 1, "answer": answer})),
+            (Some(picture), _) if self.output.as_deref().is_some_and(is_stdout) => say!("{picture}"),
             (Some(picture), _) => tell!("{picture}"),
             (None, Value::String(text)) => tell!("{text}"),
             (None, answer) => tell!("{answer}"),
@@ -85,7 +101,13 @@ impl Args {
         let png = hex::decode(digits).context("read the picture of the answer")?;
         let name = args["at"].as_str().unwrap_or("picture");
         let file = self.output.clone().unwrap_or_else(|| format!("{name}.png").into());
-        write_whole(&file, |out| out.write_all(&png).map(Some)).with_context(|| format!("write {}", file.display()))?;
+        match is_stdout(&file) {
+            true => put(&png),
+            false => drop(
+                write_whole(&file, |out| out.write_all(&png).map(Some))
+                    .with_context(|| format!("write {}", file.display()))?,
+            ),
+        }
         let checksum = answer["checksum"].as_str().unwrap_or_default();
         let said = format!("{}, {} bytes, sha256 {checksum}", file.display(), png.len());
         if let Some(fields) = answer.as_object_mut() {
@@ -94,6 +116,10 @@ impl Args {
         }
         Ok(Some(said))
     }
+}
+
+fn is_stdout(file: &Path) -> bool {
+    file.as_os_str() == "-"
 }
 
 fn arguments(method: &str, values: &[String]) -> Result<Value, Usage> {
