@@ -152,6 +152,25 @@ fn a_picture_goes_to_standard_output_when_asked_to() {
     assert_eq!(lost.status.code(), Some(1), "{}", text(&lost.stderr));
 }
 
+/// Each would have been left out, or taken for something else.
+#[test]
+fn what_a_call_is_given_and_cannot_use_is_told() {
+    let [place, _] = Place::both();
+    let _server = place.start(&["serve"], "serving");
+    let calls: [(&[&str], i32, &str); 5] = [
+        (&["draw", "dragon", "widht=10"], 1, "TypeError: draw has no argument \"widht\"; it takes at, width, height"),
+        (&["adder", "42", "num=3"], 1, "adder has no argument \"num\"; it takes arg"),
+        (&["adder", "arg={\"a\":1,}"], 2, "arg is not JSON: trailing comma"),
+        (&["adder", "42", "arg=3"], 2, "arg is given twice"),
+        (&["adder", "42", "-o", "sum.png"], 1, "the answer is no picture: sum.png was not written\n  why: 43"),
+    ];
+    for (arguments, status, told) in calls {
+        let call = place.oat(&[&["call"], arguments].concat());
+        assert_eq!((call.status.code(), text(&call.stdout).as_str()), (Some(status), ""), "{arguments:?}");
+        assert!(text(&call.stderr).contains(told), "{arguments:?}: {}", text(&call.stderr));
+    }
+}
+
 #[test]
 fn a_call_in_the_words_of_oslo_leaves_no_queue() {
     let [place, _] = Place::both();

@@ -97,7 +97,7 @@ impl Args {
 
     /// Writes the picture of an answer, if it is one, to a file, which takes its place in the answer; and says so.
     fn write(&self, args: &Value, answer: &mut Value) -> anyhow::Result<Option<String>> {
-        let Some(digits) = answer["png"].as_str() else { return Ok(None) };
+        let Some(digits) = answer["png"].as_str() else { return self.no_picture(answer) };
         let png = hex::decode(digits).context("read the picture of the answer")?;
         let name = args["at"].as_str().unwrap_or("picture");
         let file = self.output.clone().unwrap_or_else(|| format!("{name}.png").into());
@@ -116,6 +116,15 @@ impl Args {
         }
         Ok(Some(said))
     }
+
+    /// Whoever has named a file waits for it; the answer is told, for the method has been executed.
+    fn no_picture(&self, answer: &Value) -> anyhow::Result<Option<String>> {
+        match &self.output {
+            Some(file) => Err(anyhow::anyhow!("{answer}")
+                .context(format!("the answer is no picture: {} was not written", file.display()))),
+            None => Ok(None),
+        }
+    }
 }
 
 fn is_stdout(file: &Path) -> bool {
@@ -131,18 +140,25 @@ fn arguments(method: &str, values: &[String]) -> Result<Value, Usage> {
             (None, "draw", 0) => ("at", text.as_str()),
             _ => return Err(Usage::new(format!("{text:?} has no name")).fix(format!("NAME={text}"))),
         };
-        args.insert(name.into(), value(text)?);
+        if args.insert(name.into(), value(name, text)?).is_some() {
+            return Err(Usage::new(format!("{name} is given twice")).fix(format!("one of them:     {name}={text}")));
+        }
     }
     Ok(args.into())
 }
 
-/// JSON or a bare word. A whole number that is too large would become a float, which is another number.
-fn value(text: &str) -> Result<Value, Usage> {
-    let Ok(value) = serde_json::from_str(text) else { return Ok(text.into()) };
-    match too_large(text) {
-        Some(number) => Err(Usage::new(format!("{number} does not fit into 64 bits"))
-            .fix(format!("NAME='{}'      as a text", text.replace(&number, &format!("\"{number}\""))))),
-        None => Ok(value),
+/// JSON or a bare word. A whole number that is too large would become a float, which is another number; and what begins as
+/// JSON does is meant to be some.
+fn value(name: &str, text: &str) -> Result<Value, Usage> {
+    match serde_json::from_str(text) {
+        Ok(value) => match too_large(text) {
+            Some(number) => Err(Usage::new(format!("{number} does not fit into 64 bits"))
+                .fix(format!("{name}='{}'      as a text", text.replace(&number, &format!("\"{number}\""))))),
+            None => Ok(value),
+        },
+        Err(error) if text.starts_with(['{', '[', '"']) => Err(Usage::new(format!("{name} is not JSON: {error}"))
+            .fix(format!("{name}='{}'      as a text", Value::from(text)))),
+        Err(_) => Ok(text.into()),
     }
 }
 
@@ -180,5 +196,10 @@ mod tests {
             Some(json!({"x": serde_json::from_str::<Value>(text).unwrap()}))
         );
         assert_eq!(read("adder", &["-0"]), Some(json!({"arg": -0.0})));
+        assert_eq!(read("other", &["x=a{1", "y="]), Some(json!({"x": "a{1", "y": ""})));
+        for wrong in [r#"x={"a":1,}"#, "x=[1", "x=\"a", "x=[1] 2"] {
+            assert_eq!(read("other", &[wrong]), None, "{wrong}");
+        }
+        assert_eq!(read("adder", &["1", "arg=2"]), None, "which one is meant?");
     }
 }
