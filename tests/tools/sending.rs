@@ -34,9 +34,9 @@ pub async fn an_event_travels_as_json_or_cbor_with_what_eventail_asks_for(bus: &
     std::fs::write(&json, "{\"id\": 7}\n").unwrap();
     std::fs::write(&cbor, b"\xa1\x62id\x07").unwrap();
     let ways: [(&[&str], &str, &[u8]); 5] = [
-        (&[&json], "application/json", br#"{"id":7}"#),
+        (&[&json], "application/json", br#"{"id": 7}"#),
         (&[&cbor], CBOR, b"\xa1\x62id\x07"),
-        (&["--data", r#"{"id": 7}"#], "application/json", br#"{"id":7}"#),
+        (&["--data", r#"{"id": 18446744073709551616}"#], "application/json", br#"{"id": 18446744073709551616}"#),
         (&["--data", r#"{"id": 7}"#, "--as", "cbor"], CBOR, b"\xa1\x62id\x07"),
         (&["--conversation", "c"], "application/json", b"null"),
     ];
@@ -88,6 +88,8 @@ fn a_payload_that_cannot_be_read_is_told_with_its_place() {
     std::fs::write(file, b"\xa1\x62id\x07").unwrap();
     let (_, told) = ends_with(2, &bus, &["send", "shop.Price", file]);
     assert!(told.contains("--as cbor"), "{told}");
+    let (_, told) = ends_with(2, &bus, &["publish", "Made", "--as", "cbor", "--data", "[18446744073709551616]"]);
+    assert!(told.contains("does not fit into 64 bits") && told.contains("fix: "), "{told}");
     let (_, told) = ends_with(2, &bus, &["publish", file]);
     assert!(told.contains("oat bus publish NAME"), "{told}");
 }

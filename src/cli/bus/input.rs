@@ -87,6 +87,9 @@ fn unreadable(name: &str, why: &Unreadable) -> Usage {
         }
         Unreadable::Binary => Usage::new(format!("{name}:1:1: {why}"))
             .fix("if it is CBOR:       --as cbor, or a file whose name ends with .cbor"),
+        Unreadable::TooLarge { .. } => {
+            Usage::new(format!("{name}: {why}")).fix("as a text, in quotes; or as JSON, without --as cbor")
+        }
         Unreadable::Cbor { .. } => Usage::new(format!("{name}: {why}")),
     }
 }

@@ -10,6 +10,7 @@ use super::TargetArgs;
 use crate::bus::rpc::Client;
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
+use crate::tools::payload::too_large;
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -160,18 +161,6 @@ fn value(name: &str, text: &str) -> Result<Value, Usage> {
             .fix(format!("{name}='{}'      as a text", Value::from(text)))),
         Err(_) => Ok(text.into()),
     }
-}
-
-/// A whole number in this JSON that no integer of 64 bits holds.
-fn too_large(json: &str) -> Option<String> {
-    let is_whole = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = |number: &str| number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
-    // What is between quotes is text.
-    let plain = json.replace(r"\\", "").replace(r#"\""#, "");
-    let numbers =
-        plain.split('"').step_by(2).flat_map(|rest| rest.split([',', ':', '[', ']', '{', '}', ' ', '\n', '\t']));
-    let mut wrong = numbers.filter(|number| is_whole(number.strip_prefix('-').unwrap_or(number)) && !fits(number));
-    wrong.next().map(str::to_owned)
 }
 
 #[cfg(test)]
