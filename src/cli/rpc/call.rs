@@ -27,7 +27,7 @@ pub struct Args {
     /// Its arguments: NAME=VALUE, the value in JSON or a bare word; of adder and draw the first needs no name
     #[arg(value_name = "VALUE", allow_negative_numbers = true)]
     values: Vec<String>,
-    /// How long to wait for the answer
+    /// How long to wait for bus or answer
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     timeout: Duration,
     /// Where to write a picture, - for standard output
@@ -70,7 +70,7 @@ impl Args {
     }
 
     async fn call(&self, environment: &Environment, args: Value) -> anyhow::Result<ExitCode> {
-        let bus = self.target.open(environment, "call").await?;
+        let bus = self.target.open_within(environment, "call", self.timeout).await?;
         let client = Client::open(&bus, &self.target.target()).await?;
         let shutdown = Shutdown::on_signals()?;
         let answer = shutdown.or(client.call(&self.method, &args, self.timeout)).await;
