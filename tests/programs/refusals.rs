@@ -1,6 +1,6 @@
 //! What the programs refuse, and how they say it: wrong usage, wrong settings, servers that are down, what is not there.
 
-use crate::{home, oat, program, stderr};
+use crate::{home, oat, program, stderr, support};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -40,6 +40,19 @@ fn a_server_that_is_down_is_told_with_its_cure_and_without_its_password() {
         assert!(stderr(&tracker).contains("fix: ") && !stderr(&tracker).contains("canary"), "{}", stderr(&tracker));
     }
     assert!(!stderr(&worker).contains("canary"), "{}", stderr(&worker));
+}
+
+#[test]
+fn a_wrong_password_is_first_of_all_a_wrong_password() {
+    let home = home();
+    let mut url = url::Url::parse(support::rabbitmq_url()).unwrap();
+    url.set_username("ada").unwrap();
+    url.set_password(Some("canary")).unwrap();
+    let look = oat(home.path(), &["bus", "queues", "--amqp-url", url.as_str()]);
+    let told = stderr(&look);
+    assert_eq!(look.status.code(), Some(2), "{told}");
+    assert!(told.contains("fix: check the user ada and its password") && !told.contains("canary"), "{told}");
+    assert!(told.contains("rabbitmqctl add_user ada "), "{told}");
 }
 
 #[test]
