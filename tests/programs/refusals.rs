@@ -67,6 +67,20 @@ fn nonsense_in_a_url_is_a_matter_of_settings() {
 }
 
 #[test]
+fn a_file_that_is_no_database_is_a_matter_of_settings() {
+    let home = home();
+    let file = home.path().join("bad.json");
+    std::fs::write(&file, "{}".repeat(1000)).unwrap();
+    let url = format!("sqlite:{}", file.display());
+    let commands: [&[&str]; 3] = [&["list"], &["tracker"], &["up", "--exit"]];
+    for arguments in commands {
+        let told = oat(home.path(), &[arguments, &["--database-url", &url]].concat());
+        assert_eq!(told.status.code(), Some(2), "{arguments:?}: {}", stderr(&told));
+        assert!(stderr(&told).contains("it exists and is not an SQLite file"), "{arguments:?}: {}", stderr(&told));
+    }
+}
+
+#[test]
 fn what_is_not_there_is_not_found() {
     let home = home();
     assert_eq!(oat(home.path(), &["setup"]).status.code(), Some(0));
