@@ -141,8 +141,9 @@ fn a_full_disk_leaves_no_half_picture() {
 fn what_cannot_be_printed_is_a_failure() {
     let home = home();
     assert!(oat(home.path(), &["up", "--exit", "--tasks=1", "--size=9x9"]).status.success());
-    let commands: [&[&str]; 4] = [&["scenes"], &["list", "--json"], &["setup"], &["draw", "--size=9x9", "-o", "-"]];
-    for arguments in commands {
+    let printing: [&[&str]; 4] = [&["scenes"], &["list", "--json"], &["setup"], &["draw", "--size=9x9", "-o", "-"]];
+    let helping: [&[&str]; 4] = [&[], &["--help"], &["worker", "--help"], &["--version"]];
+    for arguments in printing.into_iter().chain(helping) {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let failed = program("oat", home.path()).args(arguments).stdout(full).output().unwrap();
         assert_eq!(failed.status.code(), Some(1), "{arguments:?}");
@@ -187,7 +188,7 @@ fn oat_draw_shows_a_picture_in_a_terminal() {
 #[test]
 fn a_reader_who_has_seen_enough_is_no_failure() {
     let home = home();
-    for arguments in [&["draw", "--size", "400x300", "-o", "-"][..], &["scenes"]] {
+    for arguments in [&["draw", "--size", "400x300", "-o", "-"][..], &["scenes"], &["--help"]] {
         // A pipe whose other end is closed already.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

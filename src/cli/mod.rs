@@ -114,8 +114,18 @@ pub fn tracker() -> ExitCode {
 /// A daemon is a command of `oat` under a name of its own.
 fn daemon<A: Args>(name: &'static str, run: impl Fn(A, &Environment) -> anyhow::Result<ExitCode>) -> ExitCode {
     let command = A::augment_args(clap::Command::new(name).version(env!("CARGO_PKG_VERSION")).max_term_width(100));
-    let arguments = A::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let matches = command.try_get_matches().unwrap_or_else(|error| leave(&error));
+    let arguments = A::from_arg_matches(&matches).unwrap_or_else(|error| leave(&error));
     with_environment(|environment| run(arguments, environment))
+}
+
+/// As clap leaves, but help that cannot be printed is a failure.
+fn leave(error: &clap::Error) -> ! {
+    let printed = error.print();
+    if !error.use_stderr() {
+        output::written(printed);
+    }
+    std::process::exit(error.exit_code())
 }
 
 /// Whatever goes wrong is told in one place.
@@ -140,11 +150,11 @@ pub fn command() -> clap::Command {
 
 fn run(arguments: Vec<OsString>) -> ExitCode {
     if arguments.len() < 2 {
-        // Whoever types only the name wants to know what there is; a pipe that is closed early is no trouble.
-        let _ = command().print_help();
+        // Whoever types only the name wants to know what there is.
+        output::written(command().print_help());
         return ExitCode::SUCCESS;
     }
-    let command = Cli::parse_from(&arguments).command;
+    let command = Cli::try_parse_from(&arguments).unwrap_or_else(|error| leave(&error)).command;
     with_environment(|environment| match command {
         Command::Up(args) => args.run(environment),
         Command::Draw(args) => args.run(environment),

@@ -26,11 +26,16 @@ macro_rules! say {
 }
 pub(super) use say;
 
-/// Writes to standard output. What cannot be written, to a full disk, ends the program: a part must not pass for the whole.
+/// Writes to standard output.
 pub fn put(bytes: &[u8]) {
     let mut stdout = io::stdout().lock();
     // The flush, too, or the error of the last bytes would be met by nobody.
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    written(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+}
+
+/// What standard output does not take, on a full disk, ends the program: a part must not pass for the whole.
+pub fn written(done: io::Result<()>) {
+    match done {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             super::failure::report(&anyhow::Error::new(error).context("write standard output"));
             exit(1);
