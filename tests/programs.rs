@@ -139,15 +139,25 @@ fn a_full_disk_leaves_no_half_picture() {
 /// As when a disk is full: what was written so far must not pass for all there is.
 #[test]
 fn what_cannot_be_printed_is_a_failure() {
-    let home = home();
+    let (home, temporary) = (home(), home());
     assert!(oat(home.path(), &["up", "--exit", "--tasks=1", "--size=9x9"]).status.success());
-    let printing: [&[&str]; 4] = [&["scenes"], &["list", "--json"], &["setup"], &["draw", "--size=9x9", "-o", "-"]];
+    let printing: [&[&str]; 6] = [
+        &["scenes"],
+        &["list", "--json"],
+        &["setup"],
+        &["draw", "--size=9x9", "-o", "-"],
+        &["up", "--fresh", "--exit", "--size=9x9"],
+        &["up", "--fresh", "--exit", "--size=9x9", "--json"],
+    ];
     let helping: [&[&str]; 4] = [&[], &["--help"], &["worker", "--help"], &["--version"]];
     for arguments in printing.into_iter().chain(helping) {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let failed = program("oat", home.path()).args(arguments).stdout(full).output().unwrap();
-        assert_eq!(failed.status.code(), Some(1), "{arguments:?}");
+        let mut oat = program("oat", home.path());
+        let failed = oat.args(arguments).env("TMPDIR", temporary.path()).stdout(full).output().unwrap();
+        assert_eq!(failed.status.code(), Some(1), "{arguments:?}: {}", stderr(&failed));
         assert!(stderr(&failed).contains("No space left on device"), "{arguments:?}: {}", stderr(&failed));
+        assert!(!stderr(&failed).contains("panicked"), "{arguments:?}: {}", stderr(&failed));
+        assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "{arguments:?}");
     }
 }
 

@@ -26,6 +26,7 @@ use crate::config::Environment;
 use crate::fractal::lanes::{Kernel, choose};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 /// A message-queue pipeline you can watch: a producer invents fractals, a bus carries
@@ -122,16 +123,19 @@ fn daemon<A: Args>(name: &'static str, run: impl Fn(A, &Environment) -> anyhow::
 /// As clap leaves, but help that cannot be printed is a failure.
 fn leave(error: &clap::Error) -> ! {
     let printed = error.print();
-    if !error.use_stderr() {
-        output::written(printed);
-    }
-    std::process::exit(error.exit_code())
+    let lost = !error.use_stderr() && output::lost(printed);
+    std::process::exit(if lost { 1 } else { error.exit_code() })
 }
 
 /// Whatever goes wrong is told in one place.
 fn with_environment(run: impl FnOnce(&Environment) -> anyhow::Result<ExitCode>) -> ExitCode {
     let environment = Environment::of_process();
-    choose_kernel(&environment).and_then(|()| run(&environment)).unwrap_or_else(|error| failure::report(&error))
+    let run = || choose_kernel(&environment).and_then(|()| run(&environment));
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(ended) => ended.unwrap_or_else(|error| failure::report(&error)),
+        Err(end) if end.is::<output::Lost>() => ExitCode::FAILURE,
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 /// `OAT_KERNEL` forces one of the ways to compute the same picture.
@@ -151,8 +155,7 @@ pub fn command() -> clap::Command {
 fn run(arguments: Vec<OsString>) -> ExitCode {
     if arguments.len() < 2 {
         // Whoever types only the name wants to know what there is.
-        output::written(command().print_help());
-        return ExitCode::SUCCESS;
+        return ExitCode::from(u8::from(output::lost(command().print_help())));
     }
     let command = Cli::try_parse_from(&arguments).unwrap_or_else(|error| leave(&error)).command;
     with_environment(|environment| match command {

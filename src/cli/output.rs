@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
-use std::process::exit;
+use std::panic::resume_unwind;
 use std::time::Duration;
 
 /// Between two looks whether anybody reads.
@@ -26,21 +26,27 @@ macro_rules! say {
 }
 pub(super) use say;
 
-/// Writes to standard output.
+/// Writes to standard output. What it does not take ends the program: a part must not pass for the whole.
 pub fn put(bytes: &[u8]) {
     let mut stdout = io::stdout().lock();
     // The flush, too, or the error of the last bytes would be met by nobody.
-    written(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+    if lost(stdout.write_all(bytes).and_then(|()| stdout.flush())) {
+        resume_unwind(Box::new(Lost));
+    }
 }
 
-/// What standard output does not take, on a full disk, ends the program: a part must not pass for the whole.
-pub fn written(done: io::Result<()>) {
-    match done {
+/// How `put` ends the program: by way of those who hold a temporary folder, or half a file.
+pub struct Lost;
+
+/// Whether something could not be written to standard output, to a full disk for instance; then that is reported. A reader who
+/// has gone loses nothing.
+pub fn lost(written: io::Result<()>) -> bool {
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             super::failure::report(&anyhow::Error::new(error).context("write standard output"));
-            exit(1);
+            true
         }
-        _ => {}
+        _ => false,
     }
 }
 
