@@ -113,6 +113,17 @@ fn the_environment_is_read_in_one_place() {
     }
 }
 
+/// They panic when nobody reads, or when a disk is full: `tell!` and `say!` know what to do.
+#[test]
+fn nothing_is_printed_by_what_panics() {
+    for (path, source) in rust_files("src") {
+        let code = source.lines().map(|line| line.split("//").next().unwrap());
+        let mut words = code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '!'));
+        let panics = words.any(|word| ["print!", "println!", "eprint!", "eprintln!"].contains(&word));
+        assert!(!panics, "{} prints by what panics", path.display());
+    }
+}
+
 #[test]
 fn unsafe_stands_in_the_kernels_only() {
     for (path, source) in rust_files("src") {

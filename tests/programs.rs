@@ -136,6 +136,31 @@ fn a_full_disk_leaves_no_half_picture() {
     assert_eq!(device.status.code(), Some(1), "{}", stderr(&device));
 }
 
+/// As when a disk is full: what was written so far must not pass for all there is.
+#[test]
+fn what_cannot_be_printed_is_a_failure() {
+    let (home, temporary) = (home(), home());
+    assert!(oat(home.path(), &["up", "--exit", "--tasks=1", "--size=9x9"]).status.success());
+    let printing: [&[&str]; 6] = [
+        &["scenes"],
+        &["list", "--json"],
+        &["setup"],
+        &["draw", "--size=9x9", "-o", "-"],
+        &["up", "--fresh", "--exit", "--size=9x9"],
+        &["up", "--fresh", "--exit", "--size=9x9", "--json"],
+    ];
+    let helping: [&[&str]; 4] = [&[], &["--help"], &["worker", "--help"], &["--version"]];
+    for arguments in printing.into_iter().chain(helping) {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut oat = program("oat", home.path());
+        let failed = oat.args(arguments).env("TMPDIR", temporary.path()).stdout(full).output().unwrap();
+        assert_eq!(failed.status.code(), Some(1), "{arguments:?}: {}", stderr(&failed));
+        assert!(stderr(&failed).contains("No space left on device"), "{arguments:?}: {}", stderr(&failed));
+        assert!(!stderr(&failed).contains("panicked"), "{arguments:?}: {}", stderr(&failed));
+        assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "{arguments:?}");
+    }
+}
+
 #[test]
 fn a_signal_ends_a_drawing_and_leaves_nothing() {
     for (signal, status) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
@@ -173,12 +198,13 @@ fn oat_draw_shows_a_picture_in_a_terminal() {
 #[test]
 fn a_reader_who_has_seen_enough_is_no_failure() {
     let home = home();
-    let mut draw = program("oat", home.path());
-    draw.args(["draw", "--size", "400x300", "-o", "-"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut draw = draw.spawn().unwrap();
-    drop(draw.stdout.take());
-    let ended = draw.wait_with_output().unwrap();
-    assert_eq!((ended.status.code(), stderr(&ended).as_str()), (Some(0), ""));
+    for arguments in [&["draw", "--size", "400x300", "-o", "-"][..], &["scenes"], &["--help"]] {
+        // A pipe whose other end is closed already.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = program("oat", home.path()).args(arguments).stdout(writer).output().unwrap();
+        assert_eq!((ended.status.code(), stderr(&ended).as_str()), (Some(0), ""), "{arguments:?}");
+    }
 }
 
 #[test]

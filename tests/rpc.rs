@@ -11,6 +11,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -136,6 +137,41 @@ fn a_call_answers_programs_in_one_line_of_json() {
     }
 }
 
+/// As `oat draw` does; and nothing but the picture.
+#[test]
+fn a_picture_goes_to_standard_output_when_asked_to() {
+    let [place, _] = Place::both();
+    let _server = place.start(&["serve"], "serving");
+    let drawn = place.oat(&["call", "draw", "dragon", "width=40", "height=30", "-o", "-"]);
+    let (said, checksum) = (text(&drawn.stderr), hex::encode(Sha256::digest(&drawn.stdout)));
+    assert!(drawn.stdout.starts_with(b"\x89PNG") && said.contains(&checksum), "{said}");
+    assert!(!place.home.path().join("-").exists());
+    let both = place.oat(&["call", "draw", "dragon", "-o", "-", "--json"]);
+    assert_eq!((both.status.code(), both.stdout.as_slice()), (Some(2), &b""[..]), "{}", text(&both.stderr));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let lost = place.command(&["call", "draw", "dragon", "-o", "-"]).stdout(full).output().unwrap();
+    assert_eq!(lost.status.code(), Some(1), "{}", text(&lost.stderr));
+}
+
+/// Each would have been left out, or taken for something else.
+#[test]
+fn what_a_call_is_given_and_cannot_use_is_told() {
+    let [place, _] = Place::both();
+    let _server = place.start(&["serve"], "serving");
+    let calls: [(&[&str], i32, &str); 5] = [
+        (&["draw", "dragon", "widht=10"], 1, "TypeError: draw has no argument \"widht\"; it takes at, width, height"),
+        (&["adder", "42", "num=3"], 1, "adder has no argument \"num\"; it takes arg"),
+        (&["adder", "arg={\"a\":1,}"], 2, "arg is not JSON: trailing comma"),
+        (&["adder", "42", "arg=3"], 2, "arg is given twice"),
+        (&["adder", "42", "-o", "sum.png"], 1, "the answer is no picture: sum.png was not written\n  why: 43"),
+    ];
+    for (arguments, status, told) in calls {
+        let call = place.oat(&[&["call"], arguments].concat());
+        assert_eq!((call.status.code(), text(&call.stdout).as_str()), (Some(status), ""), "{arguments:?}");
+        assert!(text(&call.stderr).contains(told), "{arguments:?}: {}", text(&call.stderr));
+    }
+}
+
 #[test]
 fn a_call_in_the_words_of_oslo_leaves_no_queue() {
     let [place, _] = Place::both();
@@ -205,6 +241,18 @@ fn a_call_that_nobody_serves_says_so_at_once() {
         assert!(text(&call.stderr).contains("nobody serves"), "{}", text(&call.stderr));
         assert!(text(&call.stderr).contains("oat rpc serve"));
     }
+}
+
+/// It takes connections and says nothing; left to itself, connecting would be tried for 10 s.
+#[test]
+fn a_broker_that_says_nothing_is_waited_for_as_long_as_asked() {
+    let [place, _] = Place::both();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("amqp://{}", silent.local_addr().unwrap());
+    let begun = Instant::now();
+    let call = place.oat(&["call", "adder", "42", "--timeout", "100ms", "--amqp-url", &url]);
+    assert_eq!(call.status.code(), Some(4), "{}", text(&call.stderr));
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}: {}", begun.elapsed(), text(&call.stderr));
 }
 
 /// The seed's tests 2 and 3: a web server that calls a server of methods, both with connections of their own.

@@ -34,6 +34,7 @@ promises! {
     sending:
         publishing_tells_whether_any_queue_got_it,
         an_event_travels_as_json_or_cbor_with_what_eventail_asks_for,
+        what_comes_through_a_pipe_is_published_as_it_came,
         a_command_brings_its_result_and_its_status,
         two_who_ask_at_once_each_get_their_own_result,
         a_command_that_nobody_takes_is_told_at_once,

@@ -134,18 +134,35 @@ impl BusArgs {
 
     /// Opens the bus and declares everything on it. `name` is how the broker lists this program.
     pub async fn open(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
-        self.open_with(environment, name, self.names().topology()).await
+        self.open_with(environment, self.names().topology(), self.options(environment, name)).await
     }
 
     /// Opens the bus and declares nothing on it; a file is made.
     pub async fn open_bare(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
-        self.open_with(environment, name, Topology::default()).await
+        self.open_with(environment, Topology::default(), self.options(environment, name)).await
     }
 
-    async fn open_with(&self, environment: &Environment, name: &str, topology: Topology) -> anyhow::Result<Connection> {
+    /// The same for whoever waits no longer than `patience`.
+    pub async fn open_within(
+        &self,
+        environment: &Environment,
+        name: &str,
+        patience: Duration,
+    ) -> anyhow::Result<Connection> {
+        let usual = self.options(environment, name);
+        let connect_timeout = patience.min(usual.connect_timeout);
+        self.open_with(environment, Topology::default(), bus::Options { connect_timeout, ..usual }).await
+    }
+
+    async fn open_with(
+        &self,
+        environment: &Environment,
+        topology: Topology,
+        options: bus::Options,
+    ) -> anyhow::Result<Connection> {
         let url = self.url(environment)?;
         make_room(&url)?;
-        Ok(Connection::open(&url, topology, self.options(environment, name)).await?)
+        Ok(Connection::open(&url, topology, options).await?)
     }
 
     /// Opens a bus that is there already, as it is: looking must not make anything. Waits no longer than `patience`.

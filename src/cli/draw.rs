@@ -1,18 +1,17 @@
 //! `oat draw`: one picture, without a pipeline.
 
 use super::daemon::runtime;
-use super::failure::Usage;
 use super::file::write_whole;
-use super::output::tell;
+use super::output::{say, tell};
 use super::scene::SceneArgs;
-use super::terminal::{fitted, half_blocks, in_colour};
+use super::terminal::{fitted, half_blocks, in_colour, no_png_on_a_terminal};
 use super::worker::drawing_threads;
 use crate::config::Environment;
 use crate::fractal::{Limits, Scene, Stop, draw};
 use crate::services::encoded::write;
 use crate::shutdown::Shutdown;
 use anyhow::Context;
-use std::io::{BufWriter, ErrorKind, IsTerminal};
+use std::io::{BufWriter, ErrorKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -53,10 +52,10 @@ impl Args {
         let (output, stop) = (self.output(), Arc::new(Stop::default()));
         let (_waiting, shutdown) = call_off_on_signals(stop.clone())?;
         let drawn = match output.as_os_str() == "-" {
-            true if std::io::stdout().is_terminal() => {
-                return Err(Usage::new("a PNG makes no sense on a terminal").fix("-o FILE.png").into());
+            true => {
+                no_png_on_a_terminal()?;
+                write(&scene, &stop, BufWriter::new(std::io::stdout()))
             }
-            true => write(&scene, &stop, BufWriter::new(std::io::stdout())),
             false => write_whole(&output, |out| write(&scene, &stop, out)),
         };
         if drawn.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
@@ -66,8 +65,8 @@ impl Args {
         let Some(drawn) = drawn.with_context(|| format!("write {}", output.display()))? else {
             return Ok(ExitCode::from(shutdown.status()));
         };
-        eprintln!("{} drawn in {:.3} s", self.name(&scene), drawn.duration);
-        eprintln!("{}, {} bytes, sha256 {}", output.display(), drawn.size.unwrap_or(0), drawn.checksum);
+        say!("{} drawn in {:.3} s", self.name(&scene), drawn.duration);
+        say!("{}, {} bytes, sha256 {}", output.display(), drawn.size.unwrap_or(0), drawn.checksum);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -77,7 +76,7 @@ impl Args {
         let picture = draw(&small, &Stop::default()).expect("nobody calls it off");
         tell!("{}", half_blocks(picture.rgb(), small.viewport().width()).trim_end());
         let (width, height) = (scene.viewport().width(), scene.viewport().height());
-        eprintln!("{}; -o FILE.png writes it, {width}×{height}", self.name(scene));
+        say!("{}; -o FILE.png writes it, {width}×{height}", self.name(scene));
         Ok(ExitCode::SUCCESS)
     }
 

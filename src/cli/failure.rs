@@ -1,5 +1,6 @@
 //! Errors as people meet them: what, why, and what to type next; and the status that scripts meet.
 
+use super::output::say;
 use crate::{bus, fractal, store};
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -40,19 +41,19 @@ const NOT_FOUND: u8 = 5;
 
 /// Prints an error and says with which status to leave.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error}");
+    say!("error: {error}");
     let mut told = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         // Many libraries repeat their cause in their own message.
         if !told.contains(&cause) {
-            eprintln!("  why: {cause}");
+            say!("  why: {cause}");
             told = cause;
         }
     }
     let (status, fixes) = advice(error);
     for (number, fix) in fixes.iter().enumerate() {
-        eprintln!("  {} {fix}", if number == 0 { "fix:" } else { "    " });
+        say!("  {} {fix}", if number == 0 { "fix:" } else { "    " });
     }
     ExitCode::from(status)
 }
@@ -112,14 +113,7 @@ fn bus_advice(error: &bus::Error) -> (u8, Vec<String>) {
                 "or the usual one, which is called / and written so:  amqp://user@host:5672/%2f",
             ]),
         ),
-        Error::Refused { .. } => (
-            2,
-            lines([
-                "sudo rabbitmqctl add_user oat          (asks for a password)",
-                "sudo rabbitmqctl set_permissions oat '.*' '.*' '.*'",
-                "export OAT_AMQP_URL=amqp://oat:password@localhost:5672/%2f",
-            ]),
-        ),
+        Error::Refused { url, .. } => (2, login_advice(url)),
         Error::Conflict { .. } => (
             2,
             lines([
@@ -132,6 +126,18 @@ fn bus_advice(error: &bus::Error) -> (u8, Vec<String>) {
         Error::Unsupported { .. } => (2, Vec::new()),
         Error::NoDeadLetter { .. } | Error::Body { .. } | Error::File { .. } => (1, Vec::new()),
     }
+}
+
+/// A slip in what was typed is likelier than a user that is missing. `url` is masked.
+fn login_advice(url: &str) -> Vec<String> {
+    let login = url.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
+    let user = login.map_or("guest", |(login, _)| login.split(':').next().unwrap_or_default());
+    vec![
+        format!("check the user {user} and its password in --amqp-url (OAT_AMQP_URL), or --amqp-password-file"),
+        "else, where the broker runs:".to_owned(),
+        format!("sudo rabbitmqctl add_user {user}          (asks for a password; change_password if it is there)"),
+        format!("sudo rabbitmqctl set_permissions {user} '.*' '.*' '.*'"),
+    ]
 }
 
 fn rpc_advice(error: &bus::rpc::Error) -> (u8, Vec<String>) {

@@ -26,6 +26,7 @@ use crate::config::Environment;
 use crate::fractal::lanes::{Kernel, choose};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 /// A message-queue pipeline you can watch: a producer invents fractals, a bus carries
@@ -114,14 +115,27 @@ pub fn tracker() -> ExitCode {
 /// A daemon is a command of `oat` under a name of its own.
 fn daemon<A: Args>(name: &'static str, run: impl Fn(A, &Environment) -> anyhow::Result<ExitCode>) -> ExitCode {
     let command = A::augment_args(clap::Command::new(name).version(env!("CARGO_PKG_VERSION")).max_term_width(100));
-    let arguments = A::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let matches = command.try_get_matches().unwrap_or_else(|error| leave(&error));
+    let arguments = A::from_arg_matches(&matches).unwrap_or_else(|error| leave(&error));
     with_environment(|environment| run(arguments, environment))
+}
+
+/// As clap leaves, but help that cannot be printed is a failure.
+fn leave(error: &clap::Error) -> ! {
+    let printed = error.print();
+    let lost = !error.use_stderr() && output::lost(printed);
+    std::process::exit(if lost { 1 } else { error.exit_code() })
 }
 
 /// Whatever goes wrong is told in one place.
 fn with_environment(run: impl FnOnce(&Environment) -> anyhow::Result<ExitCode>) -> ExitCode {
     let environment = Environment::of_process();
-    choose_kernel(&environment).and_then(|()| run(&environment)).unwrap_or_else(|error| failure::report(&error))
+    let run = || choose_kernel(&environment).and_then(|()| run(&environment));
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(ended) => ended.unwrap_or_else(|error| failure::report(&error)),
+        Err(end) if end.is::<output::Lost>() => ExitCode::FAILURE,
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 /// `OAT_KERNEL` forces one of the ways to compute the same picture.
@@ -140,11 +154,10 @@ pub fn command() -> clap::Command {
 
 fn run(arguments: Vec<OsString>) -> ExitCode {
     if arguments.len() < 2 {
-        // Whoever types only the name wants to know what there is; a pipe that is closed early is no trouble.
-        let _ = command().print_help();
-        return ExitCode::SUCCESS;
+        // Whoever types only the name wants to know what there is.
+        return ExitCode::from(u8::from(output::lost(command().print_help())));
     }
-    let command = Cli::parse_from(&arguments).command;
+    let command = Cli::try_parse_from(&arguments).unwrap_or_else(|error| leave(&error)).command;
     with_environment(|environment| match command {
         Command::Up(args) => args.run(environment),
         Command::Draw(args) => args.run(environment),

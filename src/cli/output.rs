@@ -5,6 +5,9 @@ use crate::task::{Drawn, Task};
 use chrono::{DateTime, TimeDelta, Utc};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
+use std::panic::resume_unwind;
 use std::time::Duration;
 
 /// Between two looks whether anybody reads.
@@ -12,11 +15,45 @@ const UNREAD: Duration = Duration::from_millis(250);
 
 /// `println!` for readers who may have seen enough: `oat list | head -1` is no failure.
 macro_rules! tell {
-    ($($words:tt)*) => {{
-        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($words)*)));
-    }};
+    ($($words:tt)*) => { $crate::cli::output::put((format!($($words)*) + "\n").as_bytes()) };
 }
 pub(super) use tell;
+
+/// `eprintln!` that never panics: what is said beside the work goes unheard when its place is full or closed, and the work
+/// and the status stay what they are.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::output::mention(format_args!($($words)*)) };
+}
+pub(super) use say;
+
+/// Writes to standard output. What it does not take ends the program: a part must not pass for the whole.
+pub fn put(bytes: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    // The flush, too, or the error of the last bytes would be met by nobody.
+    if lost(stdout.write_all(bytes).and_then(|()| stdout.flush())) {
+        resume_unwind(Box::new(Lost));
+    }
+}
+
+/// How `put` ends the program: by way of those who hold a temporary folder, or half a file.
+pub struct Lost;
+
+/// Whether something could not be written to standard output, to a full disk for instance; then that is reported. A reader who
+/// has gone loses nothing.
+pub fn lost(written: io::Result<()>) -> bool {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            super::failure::report(&anyhow::Error::new(error).context("write standard output"));
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Says a line beside the results.
+pub fn mention(line: Arguments) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// Returns when whoever read standard output is gone, as `head` is after its lines: for commands that end in no other way.
 pub async fn unread() {

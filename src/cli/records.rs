@@ -2,7 +2,7 @@
 
 use super::connect::StoreArgs;
 use super::daemon::runtime;
-use super::output::{age, record_json, size, table, tell, title};
+use super::output::{age, record_json, say, size, table, tell, title};
 use super::scene::scene_of;
 use crate::config::Environment;
 use crate::fractal::Scene;
@@ -78,11 +78,11 @@ impl ListArgs {
         let records = if more { &records[..self.limit as usize] } else { &records };
         match self.json {
             true => records.iter().for_each(|record| tell!("{}", record_json(record))),
-            false if records.is_empty() => eprintln!("no picture is on record that fits"),
+            false if records.is_empty() => say!("no picture is on record that fits"),
             false => tell!("{}", as_table(records).trim_end()),
         }
         if more {
-            eprintln!("… there are more: oat list --all");
+            say!("… there are more: oat list --all");
         }
         Ok(ExitCode::SUCCESS)
     }

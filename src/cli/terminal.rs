@@ -1,5 +1,6 @@
 //! Pictures in a terminal: two pixels a character, one above the other, in 24-bit colours.
 
+use super::failure::Usage;
 use crate::config::Environment;
 use crate::fractal::{Colouring, Invalid, Rgb, Samples, Scene, Viewport};
 use std::io::IsTerminal;
@@ -7,6 +8,14 @@ use std::io::IsTerminal;
 /// Whether standard output is a terminal that shows colours.
 pub fn in_colour(environment: &Environment) -> bool {
     environment.colour() && std::io::stdout().is_terminal()
+}
+
+/// The bytes of a PNG on a terminal would be noise.
+pub fn no_png_on_a_terminal() -> Result<(), Usage> {
+    match std::io::stdout().is_terminal() {
+        true => Err(Usage::new("a PNG makes no sense on a terminal").fix("-o FILE.png")),
+        false => Ok(()),
+    }
 }
 
 /// The same scene in as many pixels as the terminal has room for, with two lines left for the prompt.

@@ -113,7 +113,9 @@ impl Args {
         log_trouble(environment, listener)?;
         drawing_threads(self.threads)?;
         let place = self.place(environment)?;
-        runtime()?.block_on(self.up(environment, place, log_bus))
+        // Gone before the place is: until then somebody may write there.
+        let runtime = runtime()?;
+        runtime.block_on(self.up(environment, &place, log_bus))
     }
 
     /// Unless a flag or the environment names another bus or database, both are the one file of the folder.
@@ -132,7 +134,7 @@ impl Args {
         Ok(Place { folder, pictures, _temporary: temporary })
     }
 
-    async fn up(&self, environment: &Environment, place: Place, log_bus: LogBus) -> anyhow::Result<ExitCode> {
+    async fn up(&self, environment: &Environment, place: &Place, log_bus: LogBus) -> anyhow::Result<ExitCode> {
         let shutdown = Shutdown::on_signals()?;
         let house = self.open(environment).await?;
         let logging = log_bus.open(&house.connection, &self.bus.names().logs, "oat-up").await?;
@@ -143,13 +145,13 @@ impl Args {
         let tasks = self.tasks(&before)?;
         let mut progress =
             Progress::new(events, self.json, pending(&before) + tasks.len() as u64, environment.colour());
-        self.greet(environment, &place, &before)?;
+        self.greet(environment, place, &before)?;
         if !tasks.is_empty() && producer::store(&house.outbox, &tasks, &shutdown).await? {
             producer::publish(&house.outbox, &tasks, &shutdown).await;
         }
 
         let finished = progress.watch(&house.store, &shutdown, &mut services).await?;
-        progress.summary(&self.hints(&house, &place, finished).await?);
+        progress.summary(&self.hints(&house, place, finished).await?);
         if finished && !self.exit {
             progress.stay(&shutdown, &mut services).await?;
         }

@@ -12,9 +12,27 @@ const SIZE: (u32, u32) = (320, 240);
 /// Answers one request; dropping the future ends a drawing within milliseconds.
 pub async fn answer(request: Request, limits: Limits) -> Result<Value, Failure> {
     match request.method.as_str() {
-        "adder" => adder(&request.args),
-        "draw" => draw(&request.args, limits).await,
+        "adder" => {
+            known("adder", &["arg"], &request.args)?;
+            adder(&request.args)
+        }
+        "draw" => {
+            known("draw", &["at", "width", "height"], &request.args)?;
+            draw(&request.args, limits).await
+        }
         other => Err(Failure::unknown(other)),
+    }
+}
+
+/// As Python would: whoever misspells an argument does not get the usual value for it.
+fn known(method: &str, names: &[&str], args: &Value) -> Result<(), Failure> {
+    let mut given = args.as_object().into_iter().flat_map(|args| args.keys());
+    match given.find(|name| !names.contains(&name.as_str())) {
+        Some(other) => {
+            let what = format!("{method} has no argument {other:?}; it takes {}", names.join(", "));
+            Err(Failure::new("TypeError", what))
+        }
+        None => Ok(()),
     }
 }
 
@@ -80,5 +98,15 @@ mod tests {
             assert_eq!(sum(arg), Err("OverflowError".into()));
         }
         assert_eq!(sum(json!("1")), Err("TypeError".into()));
+    }
+
+    #[test]
+    fn an_argument_that_nobody_knows_is_refused() {
+        let told = |args: Value| known("draw", &["at", "width"], &args).map_err(|failure| failure.message);
+        assert_eq!(told(json!({"at": "dragon", "width": 1})), Ok(()));
+        assert_eq!(
+            told(json!({"at": "dragon", "widht": 1})),
+            Err(r#"draw has no argument "widht"; it takes at, width"#.into())
+        );
     }
 }

@@ -6,7 +6,7 @@
 
 use super::{BEGIN, Backend, CONNECTIONS, Conn, HAS_MIGRATIONS, MIGRATIONS, Server, migrations, recycling};
 use crate::store::Error;
-use crate::store::error::is_contention;
+use crate::store::error::{is_contention, is_no_database};
 use crate::store::table::__diesel_schema_migrations::dsl as applied;
 use diesel::ConnectionError;
 use diesel::prelude::*;
@@ -105,8 +105,12 @@ impl Database {
 
     /// [`Server::connect`] calls a URL invalid when the server is there and refuses it.
     fn unconnected(&self, error: &ConnectionError) -> Error {
+        let url = self.shown.clone();
         match error {
-            ConnectionError::InvalidConnectionUrl(why) => Error::Refused { url: self.shown.clone(), why: why.clone() },
+            ConnectionError::InvalidConnectionUrl(why) => Error::Refused { url, why: why.clone() },
+            ConnectionError::CouldntSetupConfiguration(error) if is_no_database(error) => {
+                Error::Url { url, why: "it exists and is not an SQLite file".into() }
+            }
             error => self.unreachable(error),
         }
     }

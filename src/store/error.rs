@@ -123,6 +123,11 @@ fn is_about_values(message: &str) -> bool {
     OURS.iter().any(|text| message.contains(text))
 }
 
+/// Whether a file is something else, in SQLite's words: waiting will not change that.
+pub(super) fn is_no_database(error: &Diesel) -> bool {
+    matches!(error, Diesel::DatabaseError(_, what) if what.message().contains("file is not a database"))
+}
+
 /// Whether two transactions were in each other's way: the loser simply tries again.
 pub(super) fn is_contention(error: &Diesel) -> bool {
     const WORDS: [&str; 4] = ["eadlock", "could not serialize", "is locked", "Record has changed"];

@@ -1,7 +1,7 @@
 //! Bodies as people read and write them. Whatever a body is, it can be shown; only what is JSON or CBOR can be sent.
 
 use crate::bus::Message;
-use crate::task::{CBOR, Encoding};
+use crate::task::{CBOR, Encoding, JSON};
 use serde_json::{Map, Number, Value};
 
 /// A body, as far as it is understood.
@@ -65,17 +65,40 @@ pub enum Unreadable {
         /// The parser's words.
         why: String,
     },
+    /// It would become another number, and was to travel as CBOR.
+    #[error("{number} does not fit into 64 bits, and as CBOR it would be another number")]
+    TooLarge {
+        /// As it was written.
+        number: String,
+    },
 }
 
-/// Reads what somebody wants to send: JSON text, or CBOR where that was asked for. CBOR stays as it is.
+/// Reads what somebody wants to send: JSON text, or CBOR where that was asked for. What is in its form already stays as it
+/// is: numbers read and written again might be others.
 pub fn written(text: &[u8], encoding: Option<Encoding>) -> Result<Message, Unreadable> {
     let binary = encoding == Some(Encoding::Cbor);
     match std::str::from_utf8(text).map(serde_json::from_str::<Value>) {
-        Ok(Ok(value)) => Ok(message(&value, encoding.unwrap_or_default())),
+        Ok(Ok(_)) if !binary => Ok(Message::new(JSON, text.trim_ascii().to_vec())),
+        Ok(Ok(value)) => match std::str::from_utf8(text).ok().and_then(too_large) {
+            Some(number) => Err(Unreadable::TooLarge { number }),
+            None => Ok(message(&value, Encoding::Cbor)),
+        },
         _ if binary => cbor(text),
         Ok(Err(error)) => Err(not_json(text, &error)),
         Err(_) => Err(Unreadable::Binary),
     }
+}
+
+/// A whole number in this JSON that no integer of 64 bits holds.
+pub fn too_large(json: &str) -> Option<String> {
+    let is_whole = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = |number: &str| number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
+    // What is between quotes is text.
+    let plain = json.replace(r"\\", "").replace(r#"\""#, "");
+    let numbers =
+        plain.split('"').step_by(2).flat_map(|rest| rest.split([',', ':', '[', ']', '{', '}', ' ', '\n', '\t']));
+    let mut wrong = numbers.filter(|number| is_whole(number.strip_prefix('-').unwrap_or(number)) && !fits(number));
+    wrong.next().map(str::to_owned)
 }
 
 /// Takes CBOR as it is, after a look whether it is any.
@@ -151,6 +174,16 @@ mod tests {
             assert_eq!(message.content_type.as_deref(), Some(encoding.content_type()));
             assert_eq!(Payload::of(&message), Payload::Value(value.clone()));
         }
+    }
+
+    #[test]
+    fn a_number_stays_what_it_is() {
+        let text = r#" {"id": 18446744073709551616, "price": 1.10, "id": 1e2} "#;
+        let message = written(text.as_bytes(), None).unwrap();
+        assert_eq!((message.content_type.as_deref(), message.body.as_slice()), (Some(JSON), text.trim().as_bytes()));
+        let number = "18446744073709551616".to_owned();
+        assert_eq!(written(text.as_bytes(), Some(Encoding::Cbor)), Err(Unreadable::TooLarge { number }));
+        assert!(written(br#"{"id": "18446744073709551616"}"#, Some(Encoding::Cbor)).is_ok());
     }
 
     #[test]

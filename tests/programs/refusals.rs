@@ -1,7 +1,7 @@
 //! What the programs refuse, and how they say it: wrong usage, wrong settings, servers that are down, what is not there.
 
-use crate::{home, oat, program, stderr};
-use std::process::Command;
+use crate::{home, oat, program, stderr, support};
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_wrong_flag_is_usage_and_suggests_the_right_one() {
@@ -43,6 +43,19 @@ fn a_server_that_is_down_is_told_with_its_cure_and_without_its_password() {
 }
 
 #[test]
+fn a_wrong_password_is_first_of_all_a_wrong_password() {
+    let home = home();
+    let mut url = url::Url::parse(support::rabbitmq_url()).unwrap();
+    url.set_username("ada").unwrap();
+    url.set_password(Some("canary")).unwrap();
+    let look = oat(home.path(), &["bus", "queues", "--amqp-url", url.as_str()]);
+    let told = stderr(&look);
+    assert_eq!(look.status.code(), Some(2), "{told}");
+    assert!(told.contains("fix: check the user ada and its password") && !told.contains("canary"), "{told}");
+    assert!(told.contains("rabbitmqctl add_user ada "), "{told}");
+}
+
+#[test]
 fn nonsense_in_a_url_is_a_matter_of_settings() {
     let home = home();
     for url in ["kafka://host", "amqp:", "nonsense", "amqp://ho st:1"] {
@@ -50,6 +63,20 @@ fn nonsense_in_a_url_is_a_matter_of_settings() {
         assert_eq!(worker.status.code(), Some(2), "{url}: {}", stderr(&worker));
         let list = oat(home.path(), &["list", "--database-url", url]);
         assert_eq!(list.status.code(), Some(2), "{url}: {}", stderr(&list));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_a_matter_of_settings() {
+    let home = home();
+    let file = home.path().join("bad.json");
+    std::fs::write(&file, "{}".repeat(1000)).unwrap();
+    let url = format!("sqlite:{}", file.display());
+    let commands: [&[&str]; 3] = [&["list"], &["tracker"], &["up", "--exit"]];
+    for arguments in commands {
+        let told = oat(home.path(), &[arguments, &["--database-url", &url]].concat());
+        assert_eq!(told.status.code(), Some(2), "{arguments:?}: {}", stderr(&told));
+        assert!(stderr(&told).contains("it exists and is not an SQLite file"), "{arguments:?}: {}", stderr(&told));
     }
 }
 
@@ -144,6 +171,32 @@ fn a_password_file_serves_all_brokers() {
     let down = look();
     assert_eq!(down.status.code(), Some(4), "{}", stderr(&down));
     assert!(!stderr(&down).contains("canary"), "{}", stderr(&down));
+}
+
+/// Nobody hears why, but the status still says it. A daemon logs into the void.
+#[test]
+fn a_standard_error_that_is_full_or_closed_changes_no_status() {
+    let home = home();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let down = format!("amqp://127.0.0.1:{free}");
+    let commands: [(&[&str], i32); 6] = [
+        (&["list"], 5),
+        (&["list", "--nonsense"], 2),
+        (&["draw", "--like", "no.png"], 5),
+        (&["bus", "queues", "--amqp-url", &down, "--timeout=10ms"], 4),
+        (&["draw", "--size=9x9", "-o", "a.png"], 0),
+        (&["producer", "--one-shot", "--max-tasks=1"], 0),
+    ];
+    for (arguments, status) in commands {
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        for stderr in [Stdio::from(full), Stdio::from(closed)] {
+            let mut oat = program("oat", home.path());
+            let ended = oat.args(arguments).current_dir(home.path()).stderr(stderr).status().unwrap();
+            assert_eq!(ended.code(), Some(status), "{arguments:?}");
+        }
+    }
 }
 
 /// Nothing would come of it, or all that there is: both are better said.

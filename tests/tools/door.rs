@@ -3,7 +3,7 @@
 use crate::fixture::Bus;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 /// `oat bus` with the settings of this bus and of nobody else.
@@ -28,6 +28,19 @@ pub fn oat(bus: &Bus, arguments: &[&str]) -> Output {
 #[track_caller]
 pub fn ends_with(status: i32, bus: &Bus, arguments: &[&str]) -> (String, String) {
     let output = oat(bus, arguments);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(status), "oat bus {arguments:?}\n{out}\n{err}");
+    (out, err)
+}
+
+/// The same with something to read on its standard input, which is a pipe.
+#[track_caller]
+pub fn fed(status: i32, bus: &Bus, arguments: &[&str], input: &str) -> (String, String) {
+    let mut fed = command(bus, arguments);
+    let fed = fed.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut fed = fed.spawn().unwrap();
+    fed.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = fed.wait_with_output().unwrap();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(status), "oat bus {arguments:?}\n{out}\n{err}");
     (out, err)

@@ -1,6 +1,6 @@
 //! Publishing events, and asking services.
 
-use crate::door::{command, ends_with, json_lines, oat, text};
+use crate::door::{command, ends_with, fed, json_lines, oat, text};
 use crate::fixture::{Bus, next};
 use oat::bus::{Binding, Connection, Exchange, ExchangeKind, HeaderValue, Message};
 use oat::task::CBOR;
@@ -34,9 +34,9 @@ pub async fn an_event_travels_as_json_or_cbor_with_what_eventail_asks_for(bus: &
     std::fs::write(&json, "{\"id\": 7}\n").unwrap();
     std::fs::write(&cbor, b"\xa1\x62id\x07").unwrap();
     let ways: [(&[&str], &str, &[u8]); 5] = [
-        (&[&json], "application/json", br#"{"id":7}"#),
+        (&[&json], "application/json", br#"{"id": 7}"#),
         (&[&cbor], CBOR, b"\xa1\x62id\x07"),
-        (&["--data", r#"{"id": 7}"#], "application/json", br#"{"id":7}"#),
+        (&["--data", r#"{"id": 18446744073709551616}"#], "application/json", br#"{"id": 18446744073709551616}"#),
         (&["--data", r#"{"id": 7}"#, "--as", "cbor"], CBOR, b"\xa1\x62id\x07"),
         (&["--conversation", "c"], "application/json", b"null"),
     ];
@@ -52,6 +52,30 @@ pub async fn an_event_travels_as_json_or_cbor_with_what_eventail_asks_for(bus: &
     }
 }
 
+/// What is a pipe has each byte once, by whichever name it is read.
+pub async fn what_comes_through_a_pipe_is_published_as_it_came(bus: &Bus) {
+    let connection = service(bus).await;
+    let mut events = connection.consume(&bus.name("events"), 1).await.unwrap();
+    let name = bus.name("Made");
+    let letter = json!({"v": 1, "exchange": "events", "routing_key": bus.name("Saved"),
+        "properties": {"content_type": "application/json"}, "payload": {"id": 8}});
+    for pipe in ["-", "/dev/stdin"] {
+        let ways: [(&[&str], &str, &str, &[u8]); 3] = [
+            (&[&name, pipe], r#"{"id":7}"#, &name, br#"{"id":7}"#),
+            (&[&name, pipe], &letter.to_string(), &name, br#"{"id":8}"#),
+            (&[pipe], &letter.to_string(), &bus.name("Saved"), br#"{"id":8}"#),
+        ];
+        for (arguments, input, key, body) in ways {
+            fed(0, bus, &[&["publish"], arguments].concat(), input);
+            let delivery = next(&mut events).await;
+            assert_eq!((delivery.routing_key.as_str(), delivery.message.body.as_slice()), (key, body), "{arguments:?}");
+            delivery.ack().await.unwrap();
+        }
+    }
+    let (_, told) = fed(2, bus, &["publish", &name, "-"], "");
+    assert!(told.contains("standard input:1:"), "{told}");
+}
+
 #[test]
 fn a_payload_that_cannot_be_read_is_told_with_its_place() {
     let bus = Bus::on_sqlite();
@@ -64,6 +88,8 @@ fn a_payload_that_cannot_be_read_is_told_with_its_place() {
     std::fs::write(file, b"\xa1\x62id\x07").unwrap();
     let (_, told) = ends_with(2, &bus, &["send", "shop.Price", file]);
     assert!(told.contains("--as cbor"), "{told}");
+    let (_, told) = ends_with(2, &bus, &["publish", "Made", "--as", "cbor", "--data", "[18446744073709551616]"]);
+    assert!(told.contains("does not fit into 64 bits") && told.contains("fix: "), "{told}");
     let (_, told) = ends_with(2, &bus, &["publish", file]);
     assert!(told.contains("oat bus publish NAME"), "{told}");
 }
@@ -95,6 +121,7 @@ pub async fn a_command_brings_its_result_and_its_status(bus: &Bus) {
     let echo = bus.name("Echo");
     let (result, _) = ends_with(0, bus, &["send", &echo, "--data", r#"{"a": [1, 2.5]}"#]);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&result).unwrap(), json!({"a": [1, 2.5]}));
+    assert_eq!(fed(0, bus, &["send", &echo, "-"], "7").0, "7\n");
     let (result, told) = ends_with(1, bus, &["send-command", &echo, "--data", "\"fail\""]);
     assert!(result == "\"fail\"\n" && told.contains("answers: error"), "{result}{told}");
     let result = json_lines(&ends_with(1, bus, &["send", &echo, "--data", "\"fail\"", "--json"]).0);

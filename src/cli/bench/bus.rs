@@ -3,7 +3,7 @@
 use crate::bus::{Connection, Queue, Topology};
 use crate::cli::connect::BusArgs;
 use crate::cli::daemon::{log_trouble, runtime};
-use crate::cli::output::{table, tell};
+use crate::cli::output::{say, table, tell};
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
 use crate::tools::speed::Load;
@@ -55,7 +55,7 @@ impl Args {
             let name = format!("{}bench.{}", self.bus.queue_prefix, Uuid::new_v4().simple());
             let queue = Queue::new(&name).expires(LEFT_OVER);
             bus.declare(&Topology { exchanges: vec![], queues: vec![queue] }).await?;
-            eprintln!("measuring {} messages of 1 KiB through the queue {name}", self.messages);
+            say!("measuring {} messages of 1 KiB through the queue {name}", self.messages);
             let measured = shutdown.or(self.measure(&bus, &name)).await;
             let deleted = bus.delete_queue(&name).await;
             bus.close().await;

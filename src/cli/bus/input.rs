@@ -34,19 +34,21 @@ impl PayloadArgs {
         self.file.is_none() && self.data.is_none()
     }
 
-    /// The bytes of the file, if there is one.
+    /// The bytes of the file, if there is one. A pipe gives them once.
     pub fn bytes(&self) -> anyhow::Result<Option<Vec<u8>>> {
         self.file.as_deref().map(read).transpose()
     }
 
-    /// The message to send, in a conversation: eventail refuses messages that belong to none.
-    pub fn message(&self) -> anyhow::Result<Message> {
+    /// The message to send, in a conversation: eventail refuses messages that belong to none. `bytes` are those of the
+    /// file.
+    pub fn message(&self, bytes: Option<&[u8]>) -> anyhow::Result<Message> {
         let encoding = self.encoding.map(Encoding::from);
-        let message = match (self.file.as_deref(), self.data.as_deref()) {
-            (Some(file), _) if file.ends_with(".cbor") => cbor(&read(file)?).map_err(|why| unreadable(file, &why))?,
-            (Some(file), _) => {
+        let file = self.file.as_deref().unwrap_or_default();
+        let message = match (bytes, self.data.as_deref()) {
+            (Some(bytes), _) if file.ends_with(".cbor") => cbor(bytes).map_err(|why| unreadable(file, &why))?,
+            (Some(bytes), _) => {
                 let name = if file == "-" { "standard input" } else { file };
-                written(&read(file)?, encoding).map_err(|why| unreadable(name, &why))?
+                written(bytes, encoding).map_err(|why| unreadable(name, &why))?
             }
             (None, Some(text)) => {
                 let json = written(text.as_bytes(), Some(encoding.unwrap_or_default()));
@@ -85,6 +87,9 @@ fn unreadable(name: &str, why: &Unreadable) -> Usage {
         }
         Unreadable::Binary => Usage::new(format!("{name}:1:1: {why}"))
             .fix("if it is CBOR:       --as cbor, or a file whose name ends with .cbor"),
+        Unreadable::TooLarge { .. } => {
+            Usage::new(format!("{name}: {why}")).fix("as a text, in quotes; or as JSON, without --as cbor")
+        }
         Unreadable::Cbor { .. } => Usage::new(format!("{name}: {why}")),
     }
 }

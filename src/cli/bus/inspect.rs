@@ -3,7 +3,7 @@
 use super::words::{messages, show};
 use super::{Common, depth_of};
 use crate::bus::Connection;
-use crate::cli::output::tell;
+use crate::cli::output::{say, tell};
 use crate::config::Environment;
 use crate::tools::letter::Letter;
 use crate::topology::Names;
@@ -85,12 +85,9 @@ impl Args {
     }
 
     fn tell_the_rest(&self, shown: u64, ready: u64, on_a_server: bool) {
-        eprintln!("{} of {} in queue {}", shown, messages(ready.max(shown)), self.queue);
+        say!("{} of {} in queue {}", shown, messages(ready.max(shown)), self.queue);
         if on_a_server && shown > 0 {
-            eprintln!(
-                "this look cost: {} marked as redelivered, and in a quorum queue one delivery each",
-                messages(shown)
-            );
+            say!("this look cost: {} marked as redelivered, and in a quorum queue one delivery each", messages(shown));
         }
     }
 }

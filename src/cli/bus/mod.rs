@@ -18,6 +18,7 @@ use crate::bus::service::Exchanges;
 use crate::bus::{self, Connection, Depth};
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
+use anyhow::Context;
 use clap::Subcommand;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -143,14 +144,15 @@ async fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
 
 /// Asks on a terminal; elsewhere nobody can answer, and `--yes` has to be said.
 fn confirmed(yes: bool, question: &str, answer: &str, command: &str) -> anyhow::Result<bool> {
-    use std::io::{BufRead, IsTerminal};
+    use std::io::{BufRead, IsTerminal, Write};
     if yes {
         return Ok(true);
     }
     if !std::io::stdin().is_terminal() {
         return Err(Usage::new("this has to be confirmed, and there is no terminal to ask on").fix(command).into());
     }
-    eprint!("{question} ");
+    // A question that nobody can read is none.
+    write!(std::io::stderr(), "{question} ").context("ask on standard error")?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     Ok(line.trim() == answer)

@@ -4,7 +4,7 @@ use super::words::show;
 use super::{Common, absent};
 use crate::bus::{Connection, Delivery, ExchangeKind, matches};
 use crate::cli::connect::duration;
-use crate::cli::output::{tell, unread};
+use crate::cli::output::{say, tell, unread};
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
 use crate::tools::filter::Where;
@@ -159,7 +159,7 @@ impl Listening {
         let consumer = listen(connection, ears).await;
         let mut consumer = consumer.map_err(|error| absent(error, "another one:     --exchange NAME:KEY"))?;
         let places: Vec<String> = ears.iter().map(|ear| format!("{} {}", ear.exchange, ear.keys.join(" "))).collect();
-        eprintln!("listening to {}; Ctrl-C ends", places.join(", "));
+        say!("listening to {}; Ctrl-C ends", places.join(", "));
         let mut left = self.limit.unwrap_or(u64::MAX);
         let hearing = async {
             while left > 0 {

@@ -77,7 +77,8 @@ impl Args {
 
     /// Exchange, routing key and message of everything that is to be published.
     fn parcels(&self) -> anyhow::Result<Vec<(String, String, Message)>> {
-        let is_file = Path::new(&self.name).is_file();
+        // A pipe can be read like a file.
+        let is_file = Path::new(&self.name).metadata().is_ok_and(|found| !found.is_dir());
         self.check(is_file)?;
         let alone = self.payload.is_empty() && (self.name == "-" || is_file);
         let bytes = if alone { Some(read(&self.name)?) } else { self.payload.bytes()? };
@@ -89,7 +90,7 @@ impl Args {
                     .into());
             }
             let exchange = self.exchange.clone().unwrap_or_else(|| self.common.exchanges().events);
-            return Ok(vec![(exchange, self.name.clone(), self.payload.message()?)]);
+            return Ok(vec![(exchange, self.name.clone(), self.payload.message(bytes.as_deref())?)]);
         };
         let parcel = |letter: Letter| {
             let message = letter.message()?;

@@ -2,7 +2,7 @@
 
 use super::words::messages;
 use super::{Common, confirmed, depth_of};
-use crate::cli::output::tell;
+use crate::cli::output::{say, tell};
 use crate::config::Environment;
 use serde_json::json;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ impl Args {
         let question = format!("{} would be lost. Type the name of the queue to go on:", messages(depth.ready));
         let again = format!("oat bus purge {queue} --yes          ({} there)", messages(depth.ready));
         if !confirmed(self.yes, &question, queue, &again)? {
-            eprintln!("nothing was changed");
+            say!("nothing was changed");
             return Ok(ExitCode::FAILURE);
         }
         let removed = connection.purge(queue).await?;

@@ -2,7 +2,7 @@
 
 use super::{Common, foreign, interruptible};
 use crate::bus::{self, Connection, Depth, QueueKind};
-use crate::cli::output::{table, tell, unread};
+use crate::cli::output::{say, table, tell, unread};
 use crate::config::Environment;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -71,7 +71,7 @@ impl Args {
                 Err(bus::Error::Missing { .. }) if self.names.is_empty() => {}
                 Err(bus::Error::Missing { what }) => {
                     missing = true;
-                    eprintln!("{what} does not exist");
+                    say!("{what} does not exist");
                 }
                 Err(bus::Error::Conflict { what, .. }) => return Err(foreign(&what)),
                 Err(error) => return Err(error.into()),
@@ -104,10 +104,10 @@ impl Args {
 fn tell_the_rest(connection: &Connection, empty: bool) {
     match (connection, empty) {
         (Connection::Local(_), false) => {}
-        (Connection::Local(_), true) => eprintln!("there is no queue yet; oat setup makes those of oat"),
+        (Connection::Local(_), true) => say!("there is no queue yet; oat setup makes those of oat"),
         (Connection::Amqp(_), _) => {
             let what = if empty { "no queue of oat is there (oat setup makes them)" } else { "these are oat's" };
-            eprintln!("{what}; others have to be named: RabbitMQ does not say over AMQP which it has");
+            say!("{what}; others have to be named: RabbitMQ does not say over AMQP which it has");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::inspect::SpareArgs;
 use super::words::{harmless, messages};
 use super::{Common, confirmed, depth_of, interruptible};
-use crate::cli::output::{age, tell};
+use crate::cli::output::{age, say, tell};
 use crate::config::Environment;
 use crate::tools::resurrect::{Fate, Settings, Summary, Target, Verdict, rehearse, resurrect};
 use chrono::{DateTime, Utc};
@@ -69,7 +69,7 @@ impl Args {
         let again = format!("oat bus resurrect {} --yes     (first:  --dry-run)", self.queue);
         let question = format!("{} in {}. Send them back where they died? [y/N]", messages(dead), self.queue);
         if dead > 0 && !confirmed(self.yes, &question, "y", &again)? {
-            eprintln!("nothing was changed");
+            say!("nothing was changed");
             return Ok(ExitCode::FAILURE);
         }
         let moving = async { Ok(resurrect(&connection, &settings, |verdict| self.print(verdict)).await?) };
@@ -78,7 +78,7 @@ impl Args {
         let summary = match summary? {
             Ok(summary) => summary,
             Err(status) => {
-                eprintln!("interrupted; what had not gone back by then is where it was");
+                say!("interrupted; what had not gone back by then is where it was");
                 return Ok(status);
             }
         };

@@ -3,7 +3,7 @@
 use super::input::PayloadArgs;
 use super::{Common, interruptible};
 use crate::cli::failure::Usage;
-use crate::cli::output::tell;
+use crate::cli::output::{say, tell};
 use crate::config::Environment;
 use crate::tools::STATUS;
 use crate::tools::ask::{Reply, ask};
@@ -34,14 +34,15 @@ pub struct Args {
 
 impl Args {
     pub async fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        let (message, exchange) = (self.payload.message()?, self.common.exchanges().commands);
+        let message = self.payload.message(self.payload.bytes()?.as_deref())?;
+        let exchange = self.common.exchanges().commands;
         let connection = self.common.visit(environment).await?;
         let asking = async { Ok(ask(&connection, (&exchange, &self.command), message, self.common.timeout).await?) };
         let reply = interruptible(asking).await;
         connection.close().await;
         match reply? {
             Err(status) => {
-                eprintln!("interrupted; the service may still carry out the command");
+                say!("interrupted; the service may still carry out the command");
                 Ok(status)
             }
             Ok(Reply::Answer(answer)) => {
@@ -76,7 +77,7 @@ impl Args {
         }
         tell!("{}", payload.shown());
         if status != "success" {
-            eprintln!("error: {} answers: {status}", self.command);
+            say!("error: {} answers: {status}", self.command);
         }
     }
 }

@@ -4,15 +4,17 @@ use super::super::connect::duration;
 use super::super::daemon::{log_trouble, runtime};
 use super::super::failure::Usage;
 use super::super::file::write_whole;
-use super::super::output::tell;
+use super::super::output::{put, say, tell};
+use super::super::terminal::no_png_on_a_terminal;
 use super::TargetArgs;
 use crate::bus::rpc::Client;
 use crate::config::Environment;
 use crate::shutdown::Shutdown;
+use crate::tools::payload::too_large;
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,11 +27,12 @@ pub struct Args {
     /// Its arguments: NAME=VALUE, the value in JSON or a bare word; of adder and draw the first needs no name
     #[arg(value_name = "VALUE", allow_negative_numbers = true)]
     values: Vec<String>,
-    /// How long to wait for the answer
+    /// How long to wait for bus or answer
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     timeout: Duration,
-    /// Where to write a picture [default: the place's name]
-    #[arg(short, long, value_name = "FILE")]
+    /// Where to write a picture, - for standard output
+    /// [default: the place's name]
+    #[arg(short, long, value_name = "FILE", verbatim_doc_comment)]
     output: Option<PathBuf>,
     /// One JSON object; of a picture it names the file
     #[arg(long)]
@@ -49,19 +52,32 @@ Examples:
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         log_trouble(environment, None)?;
+        self.check()?;
         let args = arguments(&self.method, &self.values)?;
         runtime()?.block_on(self.call(environment, args))
     }
 
+    /// What could not be written anywhere is not worth a call.
+    fn check(&self) -> Result<(), Usage> {
+        match self.output.as_deref().is_some_and(is_stdout) {
+            true if self.json => {
+                let what = "standard output takes the picture or the JSON, not both";
+                Err(Usage::new(what).fix("a file for the picture:  -o FILE.png"))
+            }
+            true => no_png_on_a_terminal(),
+            false => Ok(()),
+        }
+    }
+
     async fn call(&self, environment: &Environment, args: Value) -> anyhow::Result<ExitCode> {
-        let bus = self.target.open(environment, "call").await?;
+        let bus = self.target.open_within(environment, "call", self.timeout).await?;
         let client = Client::open(&bus, &self.target.target()).await?;
         let shutdown = Shutdown::on_signals()?;
         let answer = shutdown.or(client.call(&self.method, &args, self.timeout)).await;
         client.close().await;
         bus.close().await;
         let Some(answer) = answer else {
-            eprintln!("interrupted; {}", self.target.left_behind());
+            say!("interrupted; {}", self.target.left_behind());
             return Ok(ExitCode::from(shutdown.status()));
         };
         self.print(&args, answer?)?;
@@ -72,6 +88,7 @@ impl Args {
         let picture = self.write(args, &mut answer)?;
         match (picture, answer) {
             (_, answer) if self.json => tell!("{}", json!({"v": 1, "answer": answer})),
+            (Some(picture), _) if self.output.as_deref().is_some_and(is_stdout) => say!("{picture}"),
             (Some(picture), _) => tell!("{picture}"),
             (None, Value::String(text)) => tell!("{text}"),
             (None, answer) => tell!("{answer}"),
@@ -81,11 +98,17 @@ impl Args {
 
     /// Writes the picture of an answer, if it is one, to a file, which takes its place in the answer; and says so.
     fn write(&self, args: &Value, answer: &mut Value) -> anyhow::Result<Option<String>> {
-        let Some(digits) = answer["png"].as_str() else { return Ok(None) };
+        let Some(digits) = answer["png"].as_str() else { return self.no_picture(answer) };
         let png = hex::decode(digits).context("read the picture of the answer")?;
         let name = args["at"].as_str().unwrap_or("picture");
         let file = self.output.clone().unwrap_or_else(|| format!("{name}.png").into());
-        write_whole(&file, |out| out.write_all(&png).map(Some)).with_context(|| format!("write {}", file.display()))?;
+        match is_stdout(&file) {
+            true => put(&png),
+            false => drop(
+                write_whole(&file, |out| out.write_all(&png).map(Some))
+                    .with_context(|| format!("write {}", file.display()))?,
+            ),
+        }
         let checksum = answer["checksum"].as_str().unwrap_or_default();
         let said = format!("{}, {} bytes, sha256 {checksum}", file.display(), png.len());
         if let Some(fields) = answer.as_object_mut() {
@@ -94,6 +117,19 @@ impl Args {
         }
         Ok(Some(said))
     }
+
+    /// Whoever has named a file waits for it; the answer is told, for the method has been executed.
+    fn no_picture(&self, answer: &Value) -> anyhow::Result<Option<String>> {
+        match &self.output {
+            Some(file) => Err(anyhow::anyhow!("{answer}")
+                .context(format!("the answer is no picture: {} was not written", file.display()))),
+            None => Ok(None),
+        }
+    }
+}
+
+fn is_stdout(file: &Path) -> bool {
+    file.as_os_str() == "-"
 }
 
 fn arguments(method: &str, values: &[String]) -> Result<Value, Usage> {
@@ -105,31 +141,26 @@ fn arguments(method: &str, values: &[String]) -> Result<Value, Usage> {
             (None, "draw", 0) => ("at", text.as_str()),
             _ => return Err(Usage::new(format!("{text:?} has no name")).fix(format!("NAME={text}"))),
         };
-        args.insert(name.into(), value(text)?);
+        if args.insert(name.into(), value(name, text)?).is_some() {
+            return Err(Usage::new(format!("{name} is given twice")).fix(format!("one of them:     {name}={text}")));
+        }
     }
     Ok(args.into())
 }
 
-/// JSON or a bare word. A whole number that is too large would become a float, which is another number.
-fn value(text: &str) -> Result<Value, Usage> {
-    let Ok(value) = serde_json::from_str(text) else { return Ok(text.into()) };
-    match too_large(text) {
-        Some(number) => Err(Usage::new(format!("{number} does not fit into 64 bits"))
-            .fix(format!("NAME='{}'      as a text", text.replace(&number, &format!("\"{number}\""))))),
-        None => Ok(value),
+/// JSON or a bare word. A whole number that is too large would become a float, which is another number; and what begins as
+/// JSON does is meant to be some.
+fn value(name: &str, text: &str) -> Result<Value, Usage> {
+    match serde_json::from_str(text) {
+        Ok(value) => match too_large(text) {
+            Some(number) => Err(Usage::new(format!("{number} does not fit into 64 bits"))
+                .fix(format!("{name}='{}'      as a text", text.replace(&number, &format!("\"{number}\""))))),
+            None => Ok(value),
+        },
+        Err(error) if text.starts_with(['{', '[', '"']) => Err(Usage::new(format!("{name} is not JSON: {error}"))
+            .fix(format!("{name}='{}'      as a text", Value::from(text)))),
+        Err(_) => Ok(text.into()),
     }
-}
-
-/// A whole number in this JSON that no integer of 64 bits holds.
-fn too_large(json: &str) -> Option<String> {
-    let is_whole = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = |number: &str| number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
-    // What is between quotes is text.
-    let plain = json.replace(r"\\", "").replace(r#"\""#, "");
-    let numbers =
-        plain.split('"').step_by(2).flat_map(|rest| rest.split([',', ':', '[', ']', '{', '}', ' ', '\n', '\t']));
-    let mut wrong = numbers.filter(|number| is_whole(number.strip_prefix('-').unwrap_or(number)) && !fits(number));
-    wrong.next().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -154,5 +185,10 @@ mod tests {
             Some(json!({"x": serde_json::from_str::<Value>(text).unwrap()}))
         );
         assert_eq!(read("adder", &["-0"]), Some(json!({"arg": -0.0})));
+        assert_eq!(read("other", &["x=a{1", "y="]), Some(json!({"x": "a{1", "y": ""})));
+        for wrong in [r#"x={"a":1,}"#, "x=[1", "x=\"a", "x=[1] 2"] {
+            assert_eq!(read("other", &[wrong]), None, "{wrong}");
+        }
+        assert_eq!(read("adder", &["1", "arg=2"]), None, "which one is meant?");
     }
 }

@@ -11,6 +11,7 @@ use crate::bus::rpc::Target;
 use crate::config::Environment;
 use clap::{Subcommand, ValueEnum};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Serves and calls methods over the bus, and shows that heartbeats never stop.
 #[derive(Debug, clap::Args)]
@@ -97,7 +98,20 @@ impl TargetArgs {
     }
 
     async fn open(&self, environment: &Environment, what: &str) -> anyhow::Result<Connection> {
-        let name = format!("oat rpc {what} {}", super::daemon::process_name());
-        self.bus.open_bare(environment, &name).await
+        self.bus.open_bare(environment, &name(what)).await
     }
+
+    /// The same for whoever waits no longer than `patience`.
+    async fn open_within(
+        &self,
+        environment: &Environment,
+        what: &str,
+        patience: Duration,
+    ) -> anyhow::Result<Connection> {
+        self.bus.open_within(environment, &name(what), patience).await
+    }
+}
+
+fn name(what: &str) -> String {
+    format!("oat rpc {what} {}", super::daemon::process_name())
 }

@@ -3,7 +3,7 @@
 use super::super::connect::duration;
 use super::super::daemon::runtime;
 use super::super::failure::Usage;
-use super::super::output::{table, tell};
+use super::super::output::{say, table, tell};
 use super::super::worker::drawing_threads;
 use crate::bus::{Connection, Topology};
 use crate::config::Environment;
@@ -102,7 +102,7 @@ impl Args {
         let mut reports = Vec::new();
         for model in models {
             if !self.json {
-                eprintln!("{}: {} …", model.name(), model.about());
+                say!("{}: {} …", model.name(), model.about());
             }
             let report = laboratory.run(model).await?;
             if self.json {

@@ -1,6 +1,6 @@
 //! What one sees of `oat up`: a bar on a terminal, a line for each picture elsewhere, JSON for programs.
 
-use crate::cli::output::{counted, drawn_line, tell, title};
+use crate::cli::output::{counted, drawn_line, say, tell, title};
 use crate::services::Event;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -177,7 +177,7 @@ impl Progress {
     /// A line that does not disturb the bar; standard error, so that standard output stays for results.
     pub fn say(&self, line: &str) {
         match self.bar.is_hidden() {
-            true => eprintln!("{line}"),
+            true => say!("{line}"),
             false => self.bar.println(line),
         }
     }
