@@ -11,7 +11,6 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -249,10 +248,9 @@ fn a_broker_that_says_nothing_is_waited_for_as_long_as_asked() {
     let [place, _] = Place::both();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("amqp://{}", silent.local_addr().unwrap());
-    let begun = Instant::now();
     let call = place.oat(&["call", "adder", "42", "--timeout", "100ms", "--amqp-url", &url]);
     assert_eq!(call.status.code(), Some(4), "{}", text(&call.stderr));
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}: {}", begun.elapsed(), text(&call.stderr));
+    assert!(text(&call.stderr).contains("no answer within 0.5 s"), "no attempt is shorter: {}", text(&call.stderr));
 }
 
 /// The seed's tests 2 and 3: a web server that calls a server of methods, both with connections of their own.
