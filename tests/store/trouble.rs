@@ -145,7 +145,7 @@ async fn a_file_that_is_no_database_is_told() {
     std::fs::write(&file, "not a database at all, but long enough to be taken for the head of one: ".repeat(9))
         .unwrap();
     let error = refused(&format!("sqlite:{}", file.display())).await;
-    assert!(error.to_string().contains("not a database"), "{error}");
+    assert!(error.to_string().contains("not an SQLite file"), "{error}");
 }
 
 #[tokio::test]
