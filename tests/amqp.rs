@@ -29,6 +29,7 @@ mod support;
 mod tls;
 
 use oat::bus::{Binding, Connection, Delivery, Exchange, ExchangeKind, HeaderValue, Message, Options, Queue, Topology};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A name that no other test uses.
@@ -46,6 +47,11 @@ fn plain(name: &str) -> Topology {
 
 async fn open(url: &str, topology: Topology) -> Connection {
     Connection::open(url, topology, patient()).await.expect("the broker is there")
+}
+
+/// A broker of one's own, to be stopped and to be frightened.
+async fn broker() -> Arc<support::Server> {
+    Arc::new(tokio::task::spawn_blocking(|| support::Server::start("rabbitmq")).await.unwrap())
 }
 
 /// Options under which a test is never failed by a slow machine.

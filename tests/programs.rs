@@ -151,9 +151,8 @@ fn what_cannot_be_printed_is_a_failure() {
     ];
     let helping: [&[&str]; 4] = [&[], &["--help"], &["worker", "--help"], &["--version"]];
     for arguments in printing.into_iter().chain(helping) {
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let mut oat = program("oat", home.path());
-        let failed = oat.args(arguments).env("TMPDIR", temporary.path()).stdout(full).output().unwrap();
+        let failed = oat.args(arguments).env("TMPDIR", temporary.path()).stdout(support::full_disk()).output().unwrap();
         assert_eq!(failed.status.code(), Some(1), "{arguments:?}: {}", stderr(&failed));
         assert!(stderr(&failed).contains("No space left on device"), "{arguments:?}: {}", stderr(&failed));
         assert!(!stderr(&failed).contains("panicked"), "{arguments:?}: {}", stderr(&failed));

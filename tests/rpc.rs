@@ -147,8 +147,7 @@ fn a_picture_goes_to_standard_output_when_asked_to() {
     assert!(!place.home.path().join("-").exists());
     let both = place.oat(&["call", "draw", "dragon", "-o", "-", "--json"]);
     assert_eq!((both.status.code(), both.stdout.as_slice()), (Some(2), &b""[..]), "{}", text(&both.stderr));
-    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let lost = place.command(&["call", "draw", "dragon", "-o", "-"]).stdout(full).output().unwrap();
+    let lost = place.command(&["call", "draw", "dragon", "-o", "-"]).stdout(support::full_disk()).output().unwrap();
     assert_eq!(lost.status.code(), Some(1), "{}", text(&lost.stderr));
 }
 

@@ -2,7 +2,7 @@
 
 use super::daemon::runtime;
 use super::file::write_whole;
-use super::output::{say, tell};
+use super::output::{is_stdout, say, tell};
 use super::scene::SceneArgs;
 use super::terminal::{fitted, half_blocks, in_colour, no_png_on_a_terminal};
 use super::worker::drawing_threads;
@@ -51,7 +51,7 @@ impl Args {
         }
         let (output, stop) = (self.output(), Arc::new(Stop::default()));
         let (_waiting, shutdown) = call_off_on_signals(stop.clone())?;
-        let drawn = match output.as_os_str() == "-" {
+        let drawn = match is_stdout(&output) {
             true => {
                 no_png_on_a_terminal()?;
                 write(&scene, &stop, BufWriter::new(std::io::stdout()))

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::time::Duration;
 
 /// Between two looks whether anybody reads.
@@ -48,6 +49,11 @@ pub fn lost(written: io::Result<()>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a file that was asked for is standard output.
+pub fn is_stdout(file: &Path) -> bool {
+    file.as_os_str() == "-"
 }
 
 /// Says a line beside the results.

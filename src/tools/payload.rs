@@ -77,15 +77,15 @@ pub enum Unreadable {
 /// is: numbers read and written again might be others.
 pub fn written(text: &[u8], encoding: Option<Encoding>) -> Result<Message, Unreadable> {
     let binary = encoding == Some(Encoding::Cbor);
-    match std::str::from_utf8(text).map(serde_json::from_str::<Value>) {
-        Ok(Ok(_)) if !binary => Ok(Message::new(JSON, text.trim_ascii().to_vec())),
-        Ok(Ok(value)) => match std::str::from_utf8(text).ok().and_then(too_large) {
+    let Ok(json) = std::str::from_utf8(text) else { return if binary { cbor(text) } else { Err(Unreadable::Binary) } };
+    match serde_json::from_str::<Value>(json) {
+        Ok(_) if !binary => Ok(Message::new(JSON, text.trim_ascii().to_vec())),
+        Ok(value) => match too_large(json) {
             Some(number) => Err(Unreadable::TooLarge { number }),
             None => Ok(message(&value, Encoding::Cbor)),
         },
-        _ if binary => cbor(text),
-        Ok(Err(error)) => Err(not_json(text, &error)),
-        Err(_) => Err(Unreadable::Binary),
+        Err(_) if binary => cbor(text),
+        Err(error) => Err(not_json(text, &error)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The broker's alarm, in which it reads nothing from those who publish.
 
 use super::support::{Server, wait_until_async, wait_until_equal};
-use super::{number, numbered, open, patient, plain, soon, unique};
+use super::{broker, number, numbered, open, patient, plain, soon, unique};
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use oat::bus::{Connection, Error, Message, Options};
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alarm_stops_publishers_but_no_acks_and_changes_no_order() {
     const LAST: i64 = 400;
-    let server = start().await;
+    let server = broker().await;
     let name = unique("alarm");
     let bus = open(&server.url(), plain(&name)).await;
     let publisher = bus.publisher();
@@ -57,7 +57,7 @@ const LONG: Duration = Duration::from_secs(16);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alarm_ends_no_connection_and_costs_no_call_its_answer() {
-    let server = start().await;
+    let server = broker().await;
     let name = unique("calm");
     let options = Options { confirm_timeout: LONG, ..patient() };
     let bus = Connection::open(&server.url(), plain(&name), options).await.unwrap();
@@ -83,10 +83,6 @@ async fn an_alarm_ends_no_connection_and_costs_no_call_its_answer() {
     watermark(&server, "0.4").await;
     soon("a publish after the alarm", publish(2)).await.unwrap();
     bus.clone().close().await;
-}
-
-async fn start() -> Arc<Server> {
-    Arc::new(tokio::task::spawn_blocking(|| Server::start("rabbitmq")).await.unwrap())
 }
 
 /// A column of the broker's list of connections.

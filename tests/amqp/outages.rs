@@ -2,7 +2,7 @@
 
 use super::proxy::Proxy;
 use super::support::{Server, rabbitmq_url, rabbitmqctl, wait_until_async, wait_until_equal};
-use super::{number, numbered, open, patient, plain, soon, unique};
+use super::{broker, number, numbered, open, patient, plain, soon, unique};
 use futures_util::{FutureExt, StreamExt, stream};
 use oat::bus::{Binding, Connection, Consumer, Error, Exchange, ExchangeKind, Options, Queue, Topology};
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ async fn consume_all(bus: Connection, name: String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_the_broker_is_killed_and_comes_back() {
-    let server = Arc::new(tokio::task::spawn_blocking(|| Server::start("rabbitmq")).await.unwrap());
+    let server = broker().await;
     let name = unique("killed");
     let bus = open(&server.url(), plain(&name)).await;
     // RabbitMQ writes the name of a new quorum queue to disk only after a while; an orderly restart makes sure of it.

@@ -190,8 +190,7 @@ fn a_standard_error_that_is_full_or_closed_changes_no_status() {
     for (arguments, status) in commands {
         let (reader, closed) = std::io::pipe().unwrap();
         drop(reader);
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        for stderr in [Stdio::from(full), Stdio::from(closed)] {
+        for stderr in [Stdio::from(support::full_disk()), Stdio::from(closed)] {
             let mut oat = program("oat", home.path());
             let ended = oat.args(arguments).current_dir(home.path()).stderr(stderr).status().unwrap();
             assert_eq!(ended.code(), Some(status), "{arguments:?}");

@@ -16,6 +16,11 @@ use std::sync::OnceLock;
 pub use server::Server;
 pub use wait::{wait_until, wait_until_async, wait_until_equal};
 
+/// What takes nothing, as a disk that is full.
+pub fn full_disk() -> std::fs::File {
+    std::fs::File::options().write(true).open("/dev/full").expect("Linux has it")
+}
+
 /// The URL of the broker that all tests share: declare names of your own on it, and never stop it.
 pub fn rabbitmq_url() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();

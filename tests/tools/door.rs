@@ -27,10 +27,7 @@ pub fn oat(bus: &Bus, arguments: &[&str]) -> Output {
 /// The same, with the status that it must have.
 #[track_caller]
 pub fn ends_with(status: i32, bus: &Bus, arguments: &[&str]) -> (String, String) {
-    let output = oat(bus, arguments);
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(status), "oat bus {arguments:?}\n{out}\n{err}");
-    (out, err)
+    with_status(status, arguments, &oat(bus, arguments))
 }
 
 /// The same with something to read on its standard input, which is a pipe.
@@ -40,7 +37,11 @@ pub fn fed(status: i32, bus: &Bus, arguments: &[&str], input: &str) -> (String, 
     let fed = fed.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut fed = fed.spawn().unwrap();
     fed.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = fed.wait_with_output().unwrap();
+    with_status(status, arguments, &fed.wait_with_output().unwrap())
+}
+
+#[track_caller]
+fn with_status(status: i32, arguments: &[&str], output: &Output) -> (String, String) {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(status), "oat bus {arguments:?}\n{out}\n{err}");
     (out, err)

@@ -1,13 +1,11 @@
 //! Looking at queues, and emptying them.
 
-use crate::door::{Listener, command, ends_with, json_lines};
+use crate::door::{Listener, ends_with, fed, json_lines};
 use crate::fixture::{Bus, next, note, send};
 use crate::support::wait_until;
 use oat::bus::{Connection, HeaderValue, QueueKind};
 use oat::topology::Names;
 use serde_json::json;
-use std::io::Write;
-use std::process::Stdio;
 use url::Url;
 
 pub async fn queues_are_listed(bus: &Bus) {
@@ -33,10 +31,7 @@ fn a_password_may_come_by_standard_input() {
     let password = url.password().unwrap().to_owned();
     url.set_password(None).unwrap();
     bus.url = url.into();
-    let mut look = command(&bus, &["queues", "--amqp-password-file", "-"]);
-    let mut look = look.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    writeln!(look.stdin.take().unwrap(), "{password}\nno part of it").unwrap();
-    assert!(look.wait().unwrap().success());
+    fed(0, &bus, &["queues", "--amqp-password-file", "-"], &format!("{password}\nno part of it\n"));
 }
 
 /// What nobody named: a file tells all, and of which kind; a broker is asked for those of oat alone, and that is said.

@@ -25,8 +25,7 @@ impl Bus {
         let (mut answer, verdict) = oneshot::channel();
         let bus = self.clone();
         self.plan.runtime.spawn(async move {
-            let delivering = bus.deliver(&session, &parcel, &mut answer);
-            if let Some(outcome) = delivering.await {
+            if let Some(outcome) = bus.deliver(&session, &parcel, &mut answer).await.transpose() {
                 // Whoever has lost interest is not told.
                 let _ = answer.send(outcome);
             }
@@ -40,39 +39,32 @@ impl Bus {
         session: &Session,
         parcel: &Parcel,
         answer: &mut Answer,
-    ) -> Option<Result<Verdict, Failure>> {
+    ) -> Result<Option<Verdict>, Failure> {
         let turn = async {
             let slot = self.slots.acquire().await;
             session.unblocked().await;
             slot
         };
         let _slot = tokio::select! {
-            slot = turn => slot.ok()?,
-            () = answer.closed() => return None,
+            slot = turn => slot.map_err(|error| Failure::Lost(error.to_string()))?,
+            () = answer.closed() => return Ok(None),
         };
-        let channel = match session.confirming().await {
-            Ok(channel) => channel,
-            Err(failure) => return Some(Err(failure)),
-        };
+        let channel = session.confirming().await?;
         if answer.is_closed() {
             session.put_back(channel);
-            return None;
+            return Ok(None);
         }
         let (exchange, key, properties) = (parcel.exchange.clone(), parcel.key.clone(), parcel.properties.clone());
         let sending = channel.basic_publish(exchange, key, MANDATORY, &parcel.body, properties);
         // To its end: were the channel closed before lapin has written this, the broker would close the connection.
-        let sent = match session.during(sending).await {
-            Ok(sent) => sent,
-            Err(failure) => return Some(Err(failure)),
+        let sent = session.during(sending).await?;
+        let confirmation = tokio::select! {
+            confirmation = session.during(sent) => confirmation?,
+            () = answer.closed() => return Ok(None),
         };
-        tokio::select! {
-            confirmation = session.during(sent) => Some(confirmation.map(|confirmation| {
-                session.put_back(channel);
-                session.trust(&parcel.exchange);
-                Verdict::from(confirmation)
-            })),
-            () = answer.closed() => None,
-        }
+        session.put_back(channel);
+        session.trust(&parcel.exchange);
+        Ok(Some(confirmation.into()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::Error;
 use lapin::ErrorKind;
+use tokio::task::JoinError;
 
 /// What the broker says at greater length of a queue that is exclusive, or that we call so and it is not.
 const LOCKED: &str = "it is exclusive to another connection, or it is not exclusive and was declared so";
@@ -36,6 +37,12 @@ impl From<lapin::Error> for Failure {
             ErrorKind::IOError(io) => Failure::Lost(io.to_string()),
             _ => Failure::Lost(error.to_string()),
         }
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Failure {
+        Failure::Lost(error.to_string())
     }
 }
 

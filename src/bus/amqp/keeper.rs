@@ -64,7 +64,7 @@ impl Wish {
             Ok(Subscription { stream, lease: Lease::new(session, channel, prefetch, &runtime) })
         };
         let subscribed = self.plan.runtime.spawn(subscribing).await;
-        subscribed.unwrap_or_else(|error| Err(Failure::Lost(error.to_string()))).map_err(about)
+        subscribed.unwrap_or_else(|error| Err(error.into())).map_err(about)
     }
 
     /// Whether the broker, though it never said so, delivers to us no more: it knows no consumer at all, or keeps

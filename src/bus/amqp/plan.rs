@@ -19,7 +19,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -145,8 +144,8 @@ impl Plan {
     }
 
     async fn apart(&self, work: impl Future<Output = Result<(), Trouble>> + Send + 'static) -> Result<(), Trouble> {
-        let lost = |error: JoinError| Failure::Lost(error.to_string()).about("a task", &self.shown);
-        self.runtime.spawn(work).await.map_err(lost)?
+        let done = self.runtime.spawn(work).await;
+        done.unwrap_or_else(|error| Err(Failure::from(error).about("a task", &self.shown)))
     }
 
     /// Declares `topology`. What is exclusive belongs to the session that consumes it.

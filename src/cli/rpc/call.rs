@@ -4,7 +4,7 @@ use super::super::connect::duration;
 use super::super::daemon::{log_trouble, runtime};
 use super::super::failure::Usage;
 use super::super::file::write_whole;
-use super::super::output::{put, say, tell};
+use super::super::output::{is_stdout, put, say, tell};
 use super::super::terminal::no_png_on_a_terminal;
 use super::TargetArgs;
 use crate::bus::rpc::Client;
@@ -14,7 +14,7 @@ use crate::tools::payload::too_large;
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -57,9 +57,13 @@ impl Args {
         runtime()?.block_on(self.call(environment, args))
     }
 
+    fn is_for_stdout(&self) -> bool {
+        self.output.as_deref().is_some_and(is_stdout)
+    }
+
     /// What could not be written anywhere is not worth a call.
     fn check(&self) -> Result<(), Usage> {
-        match self.output.as_deref().is_some_and(is_stdout) {
+        match self.is_for_stdout() {
             true if self.json => {
                 let what = "standard output takes the picture or the JSON, not both";
                 Err(Usage::new(what).fix("a file for the picture:  -o FILE.png"))
@@ -88,7 +92,7 @@ impl Args {
         let picture = self.write(args, &mut answer)?;
         match (picture, answer) {
             (_, answer) if self.json => tell!("{}", json!({"v": 1, "answer": answer})),
-            (Some(picture), _) if self.output.as_deref().is_some_and(is_stdout) => say!("{picture}"),
+            (Some(picture), _) if self.is_for_stdout() => say!("{picture}"),
             (Some(picture), _) => tell!("{picture}"),
             (None, Value::String(text)) => tell!("{text}"),
             (None, answer) => tell!("{answer}"),
@@ -126,10 +130,6 @@ impl Args {
             None => Ok(None),
         }
     }
-}
-
-fn is_stdout(file: &Path) -> bool {
-    file.as_os_str() == "-"
 }
 
 fn arguments(method: &str, values: &[String]) -> Result<Value, Usage> {
