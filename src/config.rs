@@ -103,10 +103,10 @@ pub fn embedded(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("oat.db").display())
 }
 
-/// The file behind a `sqlite:` URL.
+/// The file behind a `sqlite:` URL that names one.
 pub fn sqlite_path(url: &str) -> Option<&Path> {
     let rest = url.strip_prefix("sqlite:")?;
-    Some(Path::new(rest.strip_prefix("//").unwrap_or(rest)))
+    Some(rest.strip_prefix("//").unwrap_or(rest)).filter(|path| !path.is_empty()).map(Path::new)
 }
 
 /// The first line of a file; `-` is standard input, unless whoever types could be watched.

@@ -305,6 +305,34 @@ fn a_daemon_in_the_background_logs_and_ends() {
     assert!(!pid_file.exists());
 }
 
+/// The server takes the connection and says nothing; what nobody asked to end would fail with status 4.
+#[test]
+fn a_program_that_waits_for_its_servers_ends_when_it_is_told_to() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = mute.local_addr().unwrap();
+    let broker = format!("--amqp-url=amqp://{address}/%2f");
+    let database = format!("--database-url=mysql://ada:canary@{address}/oat");
+    let cases: [(&[&str], &str, i32); 8] = [
+        (&["worker"], &broker, 0),
+        (&["tracker"], &broker, 0),
+        (&["tracker"], &database, 0),
+        (&["producer"], &broker, 0),
+        (&["producer", "--one-shot"], &broker, 3),
+        (&["rpc", "serve"], &broker, 0),
+        (&["rpc", "http", "--listen=127.0.0.1:0"], &broker, 0),
+        (&["up"], &broker, 143),
+    ];
+    for (arguments, server, status) in cases {
+        let home = home();
+        let mut waiting = program("oat", home.path());
+        let mut waiting = waiting.args(arguments).arg(server).stderr(Stdio::null()).spawn().unwrap();
+        let _connection = mute.accept().unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&waiting), rustix::process::Signal::TERM)
+            .unwrap();
+        assert_eq!(waiting.wait().unwrap().code(), Some(status), "{arguments:?} {server}");
+    }
+}
+
 #[test]
 fn a_pipeline_that_is_asked_to_end_early_says_by_which_signal() {
     for (signal, status) in [("-INT", 130), ("-TERM", 143)] {

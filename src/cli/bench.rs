@@ -7,6 +7,7 @@
 
 mod bus;
 
+use super::failure::Usage;
 use super::output::{table, tell};
 use crate::config::Environment;
 use crate::fractal::lanes::{Block, Ends, Kernel, ceiling, escapes_with};
@@ -76,12 +77,10 @@ impl Args {
             What::Kernel { json, rounds, only } => (json, rounds, only),
             What::Bus(args) => return args.run(environment),
         };
-        let wanted = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
-        let kernels: Vec<Kernel> = Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()).collect();
-        let named = kernels.iter().any(|kernel| only.iter().any(|part| kernel.name().contains(part.as_str())));
+        let (views, kernels) = chosen(&only)?;
         let mut rows = Vec::new();
-        for view in views().iter().filter(|view| wanted(view.name) || named) {
-            for &kernel in kernels.iter().filter(|kernel| wanted(kernel.name()) || !named) {
+        for view in &views {
+            for &kernel in &kernels {
                 rows.push(measure(kernel, view, rounds.into()));
             }
             rows.push(whole_picture(view, rounds.into())?);
@@ -92,6 +91,25 @@ impl Args {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The views and the kernels that have one of these words in their names; all of those of which none is named.
+fn chosen(words: &[String]) -> Result<(Vec<View>, Vec<Kernel>), Usage> {
+    let kernels = || Kernel::ALL.into_iter().filter(|kernel| kernel.is_available());
+    let names = || views().map(|view| view.name).into_iter().chain(kernels().map(Kernel::name));
+    if let Some(word) = words.iter().find(|word| !names().any(|name| name.contains(word.as_str()))) {
+        let known = names().collect::<Vec<_>>().join(", ");
+        return Err(
+            Usage::not_found(format!("there is no view and no kernel {word:?} here")).fix(format!("one of {known}"))
+        );
+    }
+    let is_named = |name: &str| words.iter().any(|word| name.contains(word.as_str()));
+    let some_view = views().iter().any(|view| is_named(view.name));
+    let some_kernel = kernels().any(|kernel| is_named(kernel.name()));
+    Ok((
+        views().into_iter().filter(|view| is_named(view.name) || !some_view).collect(),
+        kernels().filter(|kernel| is_named(kernel.name()) || !some_kernel).collect(),
+    ))
 }
 
 fn seconds(work: impl FnOnce()) -> f64 {
@@ -207,4 +225,23 @@ fn as_table(rows: &[Value]) -> String {
         "PNG BYTES",
     ];
     table(&header, &rows.iter().map(cells).collect::<Vec<_>>(), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_choose_views_and_kernels_and_nothing_is_chosen_by_mistake() {
+        let of = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            let (views, kernels) = chosen(&words)?;
+            Ok::<_, Usage>((views.iter().map(|view| view.name).collect(), kernels))
+        };
+        let (all, every): (Vec<_>, _) = of(&[]).unwrap();
+        assert_eq!(of(&["seed", "plain"]).unwrap(), (vec!["seed"], vec![Kernel::Plain]));
+        assert_eq!(of(&["whole"]).unwrap(), (vec!["whole", "whole-50000"], every));
+        assert_eq!(of(&["portable"]).unwrap(), (all, vec![Kernel::Portable]));
+        assert!(of(&["seed", "nix"]).unwrap_err().to_string().contains("nix"));
+    }
 }

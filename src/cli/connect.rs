@@ -12,7 +12,7 @@ use anyhow::Context;
 use chrono::TimeDelta;
 use clap::{Args, ValueEnum};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Args, Debug)]
@@ -134,47 +134,56 @@ impl BusArgs {
 
     /// Opens the bus and declares everything on it. `name` is how the broker lists this program.
     pub async fn open(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
-        self.open_with(environment, self.names().topology(), self.options(environment, name)).await
+        self.open_with(environment, self.names().topology(), name).await
     }
 
     /// Opens the bus and declares nothing on it; a file is made.
     pub async fn open_bare(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
-        self.open_with(environment, Topology::default(), self.options(environment, name)).await
+        self.open_with(environment, Topology::default(), name).await
     }
 
-    /// The same for whoever waits no longer than `patience`.
-    pub async fn open_within(
+    async fn open_with(&self, environment: &Environment, topology: Topology, name: &str) -> anyhow::Result<Connection> {
+        let url = self.url(environment)?;
+        make_room(&url)?;
+        Ok(Connection::open(&url, topology, self.options(environment, name)).await?)
+    }
+
+    /// Opens a bus that is there already, as it is: looking must not make anything. Waits no longer than `patience`.
+    pub async fn visit(&self, environment: &Environment, name: &str, patience: Duration) -> anyhow::Result<Connection> {
+        let nowhere = |path: &Path| {
+            let what = format!("there is no bus yet: there is no {}", path.display());
+            Usage::not_found(what).fix("begin here:      oat up")
+        };
+        let limit = |usual| bus::Options { connect_timeout: patience, confirm_timeout: patience, ..usual };
+        self.open_existing(environment, limit(self.options(environment, name)), nowhere).await
+    }
+
+    /// Opens a bus to call who serves there: where no bus is, nobody does. Waits no longer than `patience` to connect.
+    pub async fn call_on(
         &self,
         environment: &Environment,
         name: &str,
         patience: Duration,
     ) -> anyhow::Result<Connection> {
+        let nobody = |path: &Path| {
+            Usage::late(format!("nobody serves: there is no {}", path.display())).fix("serve it:        oat rpc serve")
+        };
         let usual = self.options(environment, name);
         let connect_timeout = patience.min(usual.connect_timeout);
-        self.open_with(environment, Topology::default(), bus::Options { connect_timeout, ..usual }).await
+        self.open_existing(environment, bus::Options { connect_timeout, ..usual }, nobody).await
     }
 
-    async fn open_with(
+    async fn open_existing(
         &self,
         environment: &Environment,
-        topology: Topology,
         options: bus::Options,
+        missing: impl Fn(&Path) -> Usage,
     ) -> anyhow::Result<Connection> {
         let url = self.url(environment)?;
-        make_room(&url)?;
-        Ok(Connection::open(&url, topology, options).await?)
-    }
-
-    /// Opens a bus that is there already, as it is: looking must not make anything. Waits no longer than `patience`.
-    pub async fn visit(&self, environment: &Environment, name: &str, patience: Duration) -> anyhow::Result<Connection> {
-        let url = self.url(environment)?;
-        if let Some(path) = sqlite_path(&url).filter(|path| !path.exists()) {
-            let what = format!("there is no bus yet: there is no {}", path.display());
-            return Err(Usage::not_found(what).fix("begin here:      oat up").into());
+        match sqlite_path(&url).filter(|path| !path.exists()) {
+            Some(path) => Err(missing(path).into()),
+            None => Ok(Connection::open(&url, Topology::default(), options).await?),
         }
-        let options =
-            bus::Options { connect_timeout: patience, confirm_timeout: patience, ..self.options(environment, name) };
-        Ok(Connection::open(&url, Topology::default(), options).await?)
     }
 
     fn options(&self, environment: &Environment, name: &str) -> bus::Options {

@@ -24,7 +24,7 @@ impl Usage {
         Usage { status: NOT_FOUND, ..Usage::new(what) }
     }
 
-    /// Nobody answered in time; trying again may help.
+    /// Nobody answered in time, or nobody is there yet; trying again may help.
     pub fn late(what: impl ToString) -> Usage {
         Usage { status: UNREACHABLE, ..Usage::new(what) }
     }

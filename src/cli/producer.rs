@@ -134,8 +134,13 @@ impl Args {
     ) -> anyhow::Result<ExitCode> {
         let seed = self.seed.unwrap_or_else(rand::random);
         info!("seed {seed}");
-        let store = self.store.open_migrated(environment).await?;
-        let connection = self.bus.open(environment, &format!("oat-producer {}", process_name())).await?;
+        // Without an end of its own, a signal is the way to end it.
+        let stopped = ExitCode::from(if self.one_shot || self.count.is_some() { 3 } else { 0 });
+        let opening = async {
+            let store = self.store.open_migrated(environment).await?;
+            anyhow::Ok((store, self.bus.open(environment, &format!("oat-producer {}", process_name())).await?))
+        };
+        let Some((store, connection)) = shutdown.or(opening).await.transpose()? else { return Ok(stopped) };
         let names = self.bus.names();
         let logging = log_bus.open(&connection, &names.logs, "oat-producer").await?;
         let outbox = Outbox {
@@ -155,9 +160,7 @@ impl Args {
             warn!("{} task(s) are stored and not published: the tracker will", produced.stored - produced.confirmed);
             return Ok(ExitCode::from(3));
         }
-        // Without an end of its own, a signal is the way to end it.
-        let asked = self.one_shot || self.count.is_some();
-        Ok(if asked && !produced.complete { ExitCode::from(3) } else { ExitCode::SUCCESS })
+        Ok(if produced.complete { ExitCode::SUCCESS } else { stopped })
     }
 
     fn plan(&self) -> Plan {

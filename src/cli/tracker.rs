@@ -49,8 +49,11 @@ impl Args {
     }
 
     async fn track(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {
-        let store = self.store.open_migrated(environment).await?;
-        let connection = self.bus.open(environment, &format!("oat-tracker {}", process_name())).await?;
+        let opening = async {
+            let store = self.store.open_migrated(environment).await?;
+            anyhow::Ok((store, self.bus.open(environment, &format!("oat-tracker {}", process_name())).await?))
+        };
+        let Some((store, connection)) = shutdown.or(opening).await.transpose()? else { return Ok(ExitCode::SUCCESS) };
         let names = self.bus.names();
         let logging = log_bus.open(&connection, &names.logs, "oat-tracker").await?;
         let announcer = self.announce.open(&connection, &names).await;

@@ -136,7 +136,9 @@ impl Args {
 
     async fn up(&self, environment: &Environment, place: &Place, log_bus: LogBus) -> anyhow::Result<ExitCode> {
         let shutdown = Shutdown::on_signals()?;
-        let house = self.open(environment).await?;
+        let Some(house) = shutdown.or(self.open(environment)).await.transpose()? else {
+            return Ok(ExitCode::from(shutdown.status()));
+        };
         let logging = log_bus.open(&house.connection, &self.bus.names().logs, "oat-up").await?;
         let (sender, events) = tokio::sync::mpsc::unbounded_channel();
         let mut services = self.start(&house, &place.pictures, Events::to(sender), &shutdown)?;

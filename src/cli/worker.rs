@@ -72,7 +72,9 @@ impl Args {
         let folder = environment.pictures(self.target.as_deref());
         let pictures = Pictures::open(&folder).with_context(|| format!("use the folder {}", folder.display()))?;
         let name = self.name.clone().unwrap_or_else(process_name);
-        let connection = self.bus.open(environment, &format!("oat-worker {name}")).await?;
+        let title = format!("oat-worker {name}");
+        let opening = self.bus.open(environment, &title);
+        let Some(connection) = shutdown.or(opening).await.transpose()? else { return Ok(ExitCode::SUCCESS) };
         let names = self.bus.names();
         let logging = log_bus.open(&connection, &names.logs, "oat-worker").await?;
         let worker = Worker {

@@ -67,6 +67,26 @@ fn nonsense_in_a_url_is_a_matter_of_settings() {
 }
 
 #[test]
+fn a_file_that_has_no_name_is_a_matter_of_settings() {
+    let home = home();
+    let commands: [&[&str]; 3] = [&["bus", "queues"], &["rpc", "call", "adder", "42"], &["worker"]];
+    for arguments in commands {
+        let told = oat(home.path(), &[arguments, &["--amqp-url", "sqlite:"]].concat());
+        assert_eq!(told.status.code(), Some(2), "{arguments:?}: {}", stderr(&told));
+        assert!(stderr(&told).contains("the path is missing"), "{arguments:?}: {}", stderr(&told));
+    }
+}
+
+#[test]
+fn calling_where_nothing_is_makes_nothing() {
+    let home = home();
+    let call = oat(home.path(), &["rpc", "call", "adder", "42"]);
+    assert_eq!(call.status.code(), Some(4), "{}", stderr(&call));
+    assert!(stderr(&call).contains("nobody serves") && stderr(&call).contains("oat rpc serve"), "{}", stderr(&call));
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_file_that_is_no_database_is_a_matter_of_settings() {
     let home = home();
     let file = home.path().join("bad.json");

@@ -17,6 +17,8 @@ use tokio_util::task::TaskTracker;
 
 /// Between two tries to answer a caller whose queue is gone.
 const AGAIN: Duration = Duration::from_millis(250);
+/// The last server leaves its queue to the next one rather than wait longer for a bus that does not answer.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Answers the requests to one target until it is stopped or dropped.
 #[derive(Debug)]
@@ -76,14 +78,18 @@ impl Server {
         self.tasks.close();
         self.tasks.wait().await;
         let Some(queue) = self.queues.last() else { return };
-        let deleted = match &self.target {
-            // Another server may come and take what has come meanwhile at any moment: the bus judges.
-            Target::Oat { .. } => self.bus.delete_unused_queue(queue).await.map(drop),
-            // Its share of what goes to all, which nobody else would ever read.
-            Target::Oslo { .. } => self.bus.delete_queue(queue).await,
+        let delete = async {
+            match &self.target {
+                // Another server may come and take what has come meanwhile at any moment: the bus judges.
+                Target::Oat { .. } => self.bus.delete_unused_queue(queue).await.map(drop),
+                // Its share of what goes to all, which nobody else would ever read.
+                Target::Oslo { .. } => self.bus.delete_queue(queue).await,
+            }
         };
-        if let Err(error) = deleted {
-            tracing::debug!(%error, queue, "the queue of a service could not be deleted");
+        match timeout(FAREWELL, delete).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => tracing::debug!(%error, queue, "the queue of a service could not be deleted"),
+            Err(_) => tracing::debug!(queue, "the queue of a service stays: the bus does not answer"),
         }
     }
 }

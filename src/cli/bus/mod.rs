@@ -110,14 +110,18 @@ impl Common {
 
 /// How full a queue is that has to be there.
 async fn depth_of(connection: &Connection, queue: &str) -> anyhow::Result<Depth> {
-    let others = match connection {
-        Connection::Local(_) => "what there is:   oat bus queues",
-        Connection::Amqp(_) => "what there is:   sudo rabbitmqctl list_queues      (where the broker runs)",
-    };
     connection.depth(queue).await.map_err(|error| match error {
         bus::Error::Conflict { what, .. } => foreign(&what),
-        error => absent(error, others),
+        error => absent(error, others(connection)),
     })
+}
+
+/// How to learn which queues there are.
+fn others(connection: &Connection) -> &'static str {
+    match connection {
+        Connection::Local(_) => "what there is:   oat bus queues",
+        Connection::Amqp(_) => "what there is:   sudo rabbitmqctl list_queues      (where the broker runs)",
+    }
 }
 
 /// A broker lets nobody even look at such a queue.

@@ -1,10 +1,12 @@
 //! `oat bus queues`.
 
-use super::{Common, foreign, interruptible};
+use super::{Common, foreign, interruptible, others};
 use crate::bus::{self, Connection, Depth, QueueKind};
+use crate::cli::failure::Usage;
 use crate::cli::output::{say, table, tell, unread};
 use crate::config::Environment;
 use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -41,38 +43,39 @@ impl Args {
         let connection = self.common.visit(environment).await?;
         let missing = match self.watch {
             true => tokio::select! {
-                missing = interruptible(self.watch(&connection)) => missing?.unwrap_or(false),
-                () = unread() => false,
+                ended = interruptible(self.watch(&connection)) => ended?.map_or(Vec::new(), |never| match never {}),
+                () = unread() => Vec::new(),
             },
             false => self.look(&connection).await?,
         };
+        let others = others(&connection);
         connection.close().await;
-        Ok(ExitCode::from(if missing { 5 } else { 0 }))
+        match missing.is_empty() {
+            true => Ok(ExitCode::SUCCESS),
+            false => Err(Usage::not_found(missing.join("; ")).fix(others).into()),
+        }
     }
 
-    async fn watch(&self, connection: &Connection) -> anyhow::Result<bool> {
+    async fn watch(&self, connection: &Connection) -> anyhow::Result<Infallible> {
         let on_a_terminal = std::io::stdout().is_terminal() && !self.common.json;
         loop {
             if on_a_terminal {
                 // The top left corner, and nothing below it.
                 tell!("\x1b[H\x1b[J{}", chrono::Local::now().format("%H:%M:%S"));
             }
-            self.look(connection).await?;
+            self.look(connection).await?.iter().for_each(|missing| say!("{missing}"));
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Prints them, and says whether one that was named is missing.
-    async fn look(&self, connection: &Connection) -> anyhow::Result<bool> {
-        let (mut rows, mut missing) = (Vec::new(), false);
+    /// Prints them, and says what was named and is missing.
+    async fn look(&self, connection: &Connection) -> anyhow::Result<Vec<String>> {
+        let (mut rows, mut missing) = (Vec::new(), Vec::new());
         for name in self.wanted(connection).await? {
             match connection.depth(&name).await {
                 Ok(depth) => rows.push((name, depth)),
                 Err(bus::Error::Missing { .. }) if self.names.is_empty() => {}
-                Err(bus::Error::Missing { what }) => {
-                    missing = true;
-                    say!("{what} does not exist");
-                }
+                Err(bus::Error::Missing { what }) => missing.push(format!("{what} does not exist")),
                 Err(bus::Error::Conflict { what, .. }) => return Err(foreign(&what)),
                 Err(error) => return Err(error.into()),
             }

@@ -74,7 +74,7 @@ impl Args {
     }
 
     async fn call(&self, environment: &Environment, args: Value) -> anyhow::Result<ExitCode> {
-        let bus = self.target.open_within(environment, "call", self.timeout).await?;
+        let bus = self.target.open_to_call(environment, self.timeout).await?;
         let client = Client::open(&bus, &self.target.target()).await?;
         let shutdown = Shutdown::on_signals()?;
         let answer = shutdown.or(client.call(&self.method, &args, self.timeout)).await;

@@ -37,7 +37,8 @@ impl Args {
 
     async fn serve(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {
         let listener = TcpListener::bind(self.listen).await.with_context(|| format!("listen on {}", self.listen))?;
-        let bus = self.target.open(environment, "http").await?;
+        let opening = self.target.open(environment, "http");
+        let Some(bus) = shutdown.or(opening).await.transpose()? else { return Ok(ExitCode::SUCCESS) };
         let logging = log_bus.open(&bus, &self.target.bus.names().logs, "oat-rpc-http").await?;
         let client = Client::open(&bus, &self.target.target()).await?;
         tracing::info!("listening on http://{}/", listener.local_addr()?);

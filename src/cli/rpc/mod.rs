@@ -101,14 +101,9 @@ impl TargetArgs {
         self.bus.open_bare(environment, &name(what)).await
     }
 
-    /// The same for whoever waits no longer than `patience`.
-    async fn open_within(
-        &self,
-        environment: &Environment,
-        what: &str,
-        patience: Duration,
-    ) -> anyhow::Result<Connection> {
-        self.bus.open_within(environment, &name(what), patience).await
+    /// The bus that is there already, for whoever waits no longer than `patience` to connect.
+    async fn open_to_call(&self, environment: &Environment, patience: Duration) -> anyhow::Result<Connection> {
+        self.bus.call_on(environment, &name("call"), patience).await
     }
 }
 

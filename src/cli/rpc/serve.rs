@@ -42,7 +42,8 @@ impl Args {
 
     async fn serve(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {
         drawing_threads(None)?;
-        let bus = self.target.open(environment, "serve").await?;
+        let opening = self.target.open(environment, "serve");
+        let Some(bus) = shutdown.or(opening).await.transpose()? else { return Ok(ExitCode::SUCCESS) };
         let logging = log_bus.open(&bus, &self.target.bus.names().logs, "oat-rpc-serve").await?;
         let target = self.target.target();
         let limits = Limits { max_pixels: self.max_pixels, ..Limits::default() };
