@@ -121,6 +121,7 @@ promises! {
         a_failure_comes_back_with_its_kind,
         a_method_that_panics_is_a_failure_and_the_server_goes_on,
         nobody_who_serves_is_told_at_once,
+        a_call_whose_request_is_gone_with_its_queue_is_told_that_nobody_serves,
         a_request_that_is_late_is_not_executed,
         a_handler_is_dropped_when_its_time_is_up,
         a_call_that_is_dropped_is_called_off,

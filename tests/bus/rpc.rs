@@ -1,6 +1,7 @@
 //! Calls: answers, deadlines, cancellation, failures, requests that come twice.
 
 use crate::fixture::{Bus, soon};
+use crate::support::wait_until_equal;
 use oat::bus::rpc::{Client, Error, Failure, Request, Server, Target};
 use oat::bus::{Connection, Error as BusError, HeaderValue, Message, Queue};
 use serde_json::{Value, json};
@@ -83,6 +84,17 @@ pub async fn nobody_who_serves_is_told_at_once(bus: &Bus) {
     assert_eq!(nobody().await.unwrap(), json!(2));
     server.stop().await;
     assert!(matches!(nobody().await, Err(Error::Unroutable { .. })), "the last server is gone");
+}
+
+/// As when all servers were killed, and their queue has expired.
+pub async fn a_call_whose_request_is_gone_with_its_queue_is_told_that_nobody_serves(bus: &Bus) {
+    let (connection, target) = (bus.open(&[], &[bus.queue("adder")]).await, Target::oat(&bus.name("adder")));
+    let client = client(&connection, &target).await;
+    let calling = tokio::spawn(async move { client.call("adder", &json!({"arg": 1}), LONG * 60).await });
+    wait_until_equal("the request waits", 1, async || connection.depth(&bus.name("adder")).await.unwrap().ready).await;
+    connection.delete_queue(&bus.name("adder")).await.unwrap();
+    let told = soon("an error", calling).await.unwrap().unwrap_err();
+    assert!(matches!(told, Error::Unroutable { .. }), "{told}");
 }
 
 pub async fn a_request_that_is_late_is_not_executed(bus: &Bus) {

@@ -6,17 +6,23 @@ use super::{Error, Target};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 /// How long telling a server that nobody waits any more may take, and clearing up; deadlines and expiries do it anyway.
 const CALLING_OFF: Duration = Duration::from_secs(5);
+/// After so long without an answer it is looked whether the queue of requests is still there; then ever more seldom.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+const SELDOM: Duration = Duration::from_secs(30);
+/// An answer that was given before the queue went is here by then.
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
 
 /// Calls the methods of one target; any number of calls at once.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
 struct Inner {
+    bus: Connection,
     target: Target,
     line: Line,
     waiting: Arc<Waiting>,
@@ -29,8 +35,8 @@ impl Client {
     pub async fn open(bus: &Connection, target: &Target) -> Result<Client, Error> {
         let (waiting, tasks) = (Arc::new(Waiting::default()), TaskTracker::new());
         let line = Line::open(bus, target, waiting.clone(), &tasks).await?;
-        let (target, publisher) = (target.clone(), bus.publisher());
-        Ok(Client(Arc::new(Inner { target, line, waiting, publisher, tasks })))
+        let (bus, target, publisher) = (bus.clone(), target.clone(), bus.publisher());
+        Ok(Client(Arc::new(Inner { bus, target, line, waiting, publisher, tasks })))
     }
 
     /// Ends it, its clones as well, and returns when calls under way are called off and its queue for answers is deleted.
@@ -55,7 +61,13 @@ impl Client {
         let answer = waiting.expect(&id);
         let mut call = Call { client: self.0.clone(), id, open: true };
         let (exchange, key) = target.address();
-        let asking = line.ask((exchange, &key), message, until, answer);
+        let asking = async {
+            tokio::select! {
+                biased;
+                answer = line.ask((exchange, &key), message, until, answer) => answer,
+                () = self.0.unserved(&key) => Err(BusError::Missing { what: target.to_string() }),
+            }
+        };
         let answer = match timeout_at(until, asking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(BusError::Unroutable { .. } | BusError::Missing { .. })) => {
@@ -71,6 +83,20 @@ impl Client {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(failure)) => Err(Error::Remote { target: target.to_string(), failure }),
             Err(why) => Err(Error::Answer { target: target.to_string(), why }),
+        }
+    }
+}
+
+impl Inner {
+    /// Returns when the queue of requests is gone, and all that waited in it: its servers were killed and it expired, say.
+    async fn unserved(&self, queue: &str) {
+        let mut pause = FIRST_LOOK;
+        loop {
+            sleep(pause).await;
+            if let Err(BusError::Missing { .. }) = self.bus.depth(queue).await {
+                return sleep(ON_ITS_WAY).await;
+            }
+            pause = SELDOM.min(pause * 2);
         }
     }
 }
