@@ -30,6 +30,16 @@ async fn only_the_right_name_under_a_trusted_authority_is_spoken_to() {
     assert!(started.elapsed() < Duration::from_secs(30), "what cannot get better was tried again");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wrong_scheme_for_a_port_is_told_as_such() {
+    let server = tokio::task::spawn_blocking(Server::start_with_tls).await.unwrap();
+    let brief = Options { connect_timeout: Duration::from_secs(3), ..patient() };
+    let why = refused(&server.tls_url().replace("amqps:", "amqp:"), brief.clone()).await;
+    assert!(why.contains("only with TLS (amqps://)"), "{why}");
+    let why = refused(&server.url().replace("amqp:", "amqps:"), brief).await;
+    assert!(why.contains("does not speak TLS"), "{why}");
+}
+
 async fn refused(url: &str, options: Options) -> String {
     let error = Connection::open(url, Topology::default(), options).await.unwrap_err();
     let Error::Unreachable { why, .. } = error else { panic!("{error}") };

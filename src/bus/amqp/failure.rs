@@ -101,7 +101,8 @@ impl Trouble {
             }
             ErrorKind::AuthProviderError(why) => Trouble::lasting(Error::Refused { url, why: why.clone() }),
             ErrorKind::ParsingError(_) | ErrorKind::InvalidProtocolVersion(_) => {
-                Trouble::passing(Error::Unreachable { url, why: "who answers there does not speak AMQP 0-9-1".into() })
+                let why = "who answers there does not speak AMQP 0-9-1, or only with TLS (amqps://)";
+                Trouble::passing(Error::Unreachable { url, why: why.into() })
             }
             // How `socket` marks a certificate that will not get better by waiting.
             ErrorKind::IOError(io) if io.kind() == std::io::ErrorKind::InvalidData => {

@@ -135,12 +135,15 @@ async fn reach(uri: &AMQPUri, runtime: &TokioRuntime, cutter: &Cutter) -> io::Re
 
 /// A bad certificate stays bad, and is marked so; anything else may pass.
 fn tls(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let kind = match inner {
-        Some(rustls::Error::InvalidCertificate(_)) => io::ErrorKind::InvalidData,
-        _ => io::ErrorKind::Other,
-    };
-    io::Error::new(kind, format!("TLS: {error}"))
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}"))
+        }
+        Some(rustls::Error::InvalidMessage(_)) => {
+            io::Error::other("who answers there does not speak TLS (amqps:// has a port of its own, usually 5671)")
+        }
+        _ => io::Error::other(format!("TLS: {error}")),
+    }
 }
 
 #[cfg(test)]
