@@ -8,6 +8,18 @@
 //!
 //! lapin's own recovery is not used: it doubles bindings and leaves dead channels behind. Nothing awaits lapin
 //! without a time-out or an eye on the session: some of its futures never end when the connection does.
+//!
+//! From the outside in:
+//!
+//! * `connection`, `publisher`, `consumer`, `receipt`, `requester`: what callers hold.
+//! * Publishing: a `seat` on a `sender` of the `pool`, and there the `lane`, or a channel `alone`.
+//! * Consuming: the `keeper` keeps the subscription, the `inbox` is between it and the consumer, the `lease` is the channel and
+//!   what is out on it; in `waiting` messages wait for their next try.
+//! * Asking about queues: `looking`; into them, which AMQP does not know: `browsing`.
+//! * Being connected: `link`, `session`, the `plan` that each session is built from, the `socket`, and what lapin reads from it
+//!   through the `reactor`, not too deep (`depth`); `news` is what the log tells of it.
+//! * Words: `url`, `arguments` of declarations, messages as they come and go (`convert`, `copying`, `deaths`), and `failure`,
+//!   which of our errors it is when lapin has one.
 
 mod alone;
 mod arguments;
