@@ -95,7 +95,8 @@ fn uuids(tasks: &[Task]) -> Vec<Uuid> {
 }
 
 fn picture(checksum: &str) -> Drawn {
-    Drawn { duration: 0.1 + 0.2, checksum: checksum.into(), pixel_checksum: Some("p".repeat(64)), size: Some(1 << 40) }
+    let pixels = Some(format!("{checksum:p<64}"));
+    Drawn { duration: 0.1 + 0.2, checksum: checksum.into(), pixel_checksum: pixels, size: Some(1 << 40) }
 }
 
 fn outcome(uuid: Uuid, end: End) -> Outcome {
@@ -141,6 +142,8 @@ promises! {
     finishing:
         an_outcome_is_recorded_once
         another_picture_is_a_conflict
+        the_same_pixels_in_other_bytes_are_no_conflict
+        a_picture_of_another_scene_is_not_recorded
         a_cancelled_task_stays_cancelled
         a_late_success_replaces_a_failure
         a_done_task_stays_done

@@ -64,11 +64,18 @@ impl Message {
         let kind = kind.trim().to_ascii_lowercase();
         let format = kind.strip_prefix("application/").unwrap_or(&kind);
         match format.strip_prefix("x-").unwrap_or(format).rsplit('+').next() {
-            Some("json") => {
-                serde_json::from_slice(&self.body).map_err(|error| wrong(format!("not valid JSON: {error}")))
-            }
-            Some("cbor") => ciborium::de::from_reader_with_recursion_limit(&self.body[..], DEPTH)
-                .map_err(|error| wrong(format!("not valid CBOR: {error}"))),
+            Some("json") => serde_json::from_slice(&self.body).map_err(|error| match error.is_data() {
+                true => wrong(error.to_string()),
+                false => wrong(format!("not valid JSON: {error}")),
+            }),
+            Some("cbor") => ciborium::de::from_reader_with_recursion_limit(&self.body[..], DEPTH).map_err(|error| {
+                wrong(match error {
+                    ciborium::de::Error::Semantic(_, why) => why,
+                    ciborium::de::Error::Syntax(place) => format!("not valid CBOR at byte {place}"),
+                    ciborium::de::Error::RecursionLimitExceeded => "nested too deep".into(),
+                    ciborium::de::Error::Io(_) => "not valid CBOR: it ends too soon".into(),
+                })
+            }),
             _ => Err(wrong(format!("its content type is {kind:?}, and only {JSON} and {CBOR} can be read"))),
         }
     }
@@ -211,8 +218,13 @@ mod tests {
     fn what_cannot_be_read_says_why_and_where() {
         let text = |kind: &str, body: &[u8]| why(Message::new(kind, body.to_vec()).decode::<Value>());
         assert!(text(JSON, b"{\"a\":\n oops}").contains("line 2 column 2"));
-        assert!(text(CBOR, b"\xff").contains("not valid CBOR"));
-        assert!(text(CBOR, &[0x81; 10_000]).contains("not valid CBOR"), "nested too deep");
+        assert!(text(CBOR, b"\x1c").contains("not valid CBOR at byte 0"));
+        assert!(text(CBOR, &[0x81; 10_000]).contains("nested too deep"));
+        assert!(text(CBOR, b"\x82\x01").contains("ends too soon"));
+        for other in [Message::json(&7).unwrap(), Message::cbor(&7).unwrap()] {
+            let told = why(other.decode::<String>());
+            assert!(told.contains("invalid type: integer `7`, expected") && !told.contains("not valid"), "{told}");
+        }
         assert!(text("application/x-python-serialize", b"").contains("application/x-python-serialize"));
         assert!(why(Message::raw(vec![1]).decode::<Value>()).contains(BYTES));
         let packed = Message::json(&1).unwrap().compressed(Compression::Zstd);

@@ -172,7 +172,7 @@ impl Connection {
     }
 
     /// The same unless somebody consumes it or messages are in it, which the bus itself judges in the moment of deleting.
-    /// Whether it is gone.
+    /// Whether it is gone. RabbitMQ does not know this of quorum queues: [`Error::Unsupported`].
     pub async fn delete_unused_queue(&self, queue: &str) -> Result<bool, Error> {
         match self {
             Connection::Amqp(connection) => connection.delete_unused_queue(queue).await,

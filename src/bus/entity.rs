@@ -142,7 +142,8 @@ pub struct Queue {
     /// Keeps `dead_letter` from the broker, because others declare this queue without: only what is rejected here goes
     /// there then.
     pub dead_letter_untold: bool,
-    /// How often a message may come back before it is dead: a limit of N means N + 1 deliveries.
+    /// How often a message may come back before it is dead: a limit of N means N + 1 deliveries. Without one a message may
+    /// come back as often as it will, but RabbitMQ takes 20 from 4.0 on, and drops it then if there is no `dead_letter`.
     pub delivery_limit: Option<u32>,
     /// After how long without consumers and declarations the queue goes away (`x-expires`).
     pub expires: Option<Duration>,

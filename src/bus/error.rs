@@ -50,7 +50,7 @@ pub enum Error {
         why: String,
     },
     /// No confirmation in time. It may have arrived all the same: send again, with the same identifier.
-    #[error("no answer from the message bus within {seconds} s: {what}")]
+    #[error("no answer within {seconds} s: {what}")]
     TimedOut {
         /// What was waited for.
         what: String,

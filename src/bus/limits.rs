@@ -14,6 +14,12 @@ pub(super) fn check(topology: &Topology) -> Result<(), Error> {
         if name.starts_with("amq.") {
             return Err(Error::Reserved { what: format!("{what} {name:?}") });
         }
+        let refuse = |why: &str| Err(Error::Unsupported { what: format!("{what} {name:?}"), why: why.into() });
+        match name.len() {
+            0 if what == "queue" => return refuse("a queue needs a name"),
+            256.. => return refuse("a name has at most 255 bytes"),
+            _ => {}
+        }
     }
     topology.queues.iter().try_for_each(queue)
 }
@@ -58,6 +64,8 @@ mod tests {
             queue.clone().kind(QueueKind::Classic).delivery_limit(3),
             queue.clone().expires(Duration::ZERO),
             queue.clone().message_ttl(year),
+            Queue::new(""),
+            Queue::new(&"q".repeat(256)),
         ] {
             assert!(matches!(refused(wrong.clone()), Some(Error::Unsupported { .. })), "{wrong:?}");
         }

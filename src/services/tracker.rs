@@ -107,7 +107,7 @@ impl Tracker {
         let ended = batch.iter().zip(finished).filter(|((_, delivery), finished)| match finished {
             Finished::Recorded | Finished::Adopted => true,
             Finished::Duplicate => delivery.redelivered,
-            Finished::Late | Finished::Conflict { .. } | Finished::Unknown => false,
+            Finished::Late | Finished::Conflict { .. } | Finished::Stranger | Finished::Unknown => false,
         });
         self.announcer.ended(&ended.map(|((outcome, _), _)| outcome).collect::<Vec<_>>()).await;
     }
@@ -125,6 +125,10 @@ impl Tracker {
                 error!("result {uuid} contradicts the record: a picture of one scene has two checksums");
                 let reason = format!("the record of this task has another checksum: {recorded}");
                 return reject(delivery, &reason).await;
+            }
+            (Finished::Stranger, _) => {
+                error!("result {uuid} is of another scene than its record: an identifier was used twice");
+                return reject(delivery, "the record of this task is of another scene").await;
             }
             // Its worker has put the task itself among the dead letters already.
             (Finished::Unknown, End::Failed { reason }) => warn!("task {uuid} failed and has no record: {reason}"),

@@ -3,7 +3,7 @@
 
 use super::connections::{ANSWER, Database, TRIES};
 use super::{Backend, Conn};
-use crate::store::table::{Ending, Row, fractals, fractals::dsl, key, state};
+use crate::store::table::{Ending, Row, fractals, fractals::dsl, identity, key};
 use crate::store::verdict::{Known, verdict};
 use crate::store::{Error, Filter, Finished, State};
 use crate::task::Outcome;
@@ -144,7 +144,9 @@ async fn finish(connection: &mut Conn, outcomes: &[Outcome], now: DateTime<Utc>)
         let finished = verdict(known.get(&outcome.uuid), outcome);
         if matches!(finished, Finished::Recorded | Finished::Adopted) {
             settle(connection, outcome, &finished, now).await?;
-            known.insert(outcome.uuid, Known::after(outcome));
+            let scene =
+                known.get(&outcome.uuid).map_or(outcome.task.as_ref().map(|task| task.scene), |known| known.scene);
+            known.insert(outcome.uuid, Known::after(outcome, scene));
         }
         all.push(finished);
     }
@@ -205,10 +207,8 @@ async fn lock(connection: &mut Conn, outcomes: &[Outcome]) -> QueryResult<HashMa
     let mut known = HashMap::with_capacity(keys.len());
     for chunk in keys.chunks(CHUNK) {
         let query = dsl::fractals.filter(dsl::uuid.eq_any(chunk)).order(dsl::uuid);
-        let query = query.select((dsl::uuid, dsl::state, dsl::checksum));
-        for (uuid, name, checksum) in locked!(query).load::<(String, String, Option<String>)>(connection).await? {
-            let state = state(&uuid, &name).map_err(corrupt)?;
-            known.insert(Uuid::try_parse(&uuid).map_err(corrupt)?, Known { state, checksum });
+        for row in locked!(query).load::<Row>(connection).await? {
+            known.insert(identity(&row.uuid).map_err(corrupt)?, Known::try_from(row).map_err(corrupt)?);
         }
     }
     Ok(known)

@@ -82,6 +82,8 @@ pub enum Finished {
         /// The checksum on record.
         recorded: String,
     },
+    /// The record is of another scene: somebody used the identifier twice.
+    Stranger,
     /// Neither a record nor, in the outcome, a task.
     Unknown,
 }

@@ -1,5 +1,6 @@
 //! The table and its rows: how a task, an outcome and a record become columns and come back.
 
+use super::verdict::Known;
 use super::{Due, Error, Record, State};
 use crate::fractal::{Border, Palette, Scene, SceneFields};
 use crate::task::{Drawn, End, Outcome, Task};
@@ -204,6 +205,16 @@ impl TryFrom<Row> for Record {
             started_at: row.started_at.map(|at| at.and_utc()),
             finished_at: row.finished_at.map(|at| at.and_utc()),
         })
+    }
+}
+
+impl TryFrom<Row> for Known {
+    type Error = Error;
+
+    /// A scene that cannot be read is compared with none.
+    fn try_from(row: Row) -> Result<Known, Error> {
+        let (state, scene) = (row.state()?, row.task().ok().map(|task| task.scene));
+        Ok(Known { state, scene, checksum: row.checksum, pixel_checksum: row.pixel_checksum })
     }
 }
 

@@ -56,6 +56,18 @@ async fn who_is_not_there_is_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_queue_is_not_deleted_on_a_condition() {
+    let (name, other) = (unique("unused"), unique("other"));
+    let bus = open(rabbitmq_url(), plain(&name)).await;
+    let declared = bus.delete_unused_queue(&name).await;
+    assert!(matches!(declared, Err(Error::Unsupported { .. })), "{declared:?}");
+    let stranger = open(rabbitmq_url(), plain(&other)).await;
+    let told = stranger.delete_unused_queue(&name).await;
+    assert!(matches!(told, Err(Error::Unsupported { .. })), "{told:?}");
+    assert_eq!(bus.depth(&name).await.unwrap().ready, 0, "it is still there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn opening_waits_for_a_broker_that_is_still_starting() {
     let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = reserved.local_addr().unwrap();

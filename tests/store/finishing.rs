@@ -1,6 +1,7 @@
 //! Outcomes: twice, late, contradictory, from nowhere.
 
 use crate::*;
+use oat::fractal::{Formula, Palette, Scene};
 use oat::store::{Finished, Record, State};
 use std::sync::Arc;
 
@@ -47,6 +48,26 @@ pub async fn another_picture_is_a_conflict(place: Place) {
     finish(&store, drawn(uuid, "a")).await;
     assert_eq!(finish(&store, drawn(uuid, "b")).await, Finished::Conflict { recorded: "a".into() });
     assert_eq!(find(&store, uuid).await.drawn, Some(picture("a")));
+}
+
+pub async fn the_same_pixels_in_other_bytes_are_no_conflict(place: Place) {
+    let store = place.store().await;
+    let uuid = recorded(&store).await;
+    assert_eq!(finish(&store, drawn(uuid, "a")).await, Finished::Recorded);
+    let packed = Drawn { checksum: "b".into(), ..picture("a") };
+    assert_eq!(finish(&store, outcome(uuid, End::Drawn(packed))).await, Finished::Recorded);
+    assert_eq!(find(&store, uuid).await.drawn.unwrap().checksum, "b");
+}
+
+pub async fn a_picture_of_another_scene_is_not_recorded(place: Place) {
+    let store = place.store().await;
+    let uuid = recorded(&store).await;
+    let other = Scene::new(Formula::Mandelbrot, task().scene.viewport(), 77, Palette::Classic).unwrap();
+    let told = Outcome { task: Some(Task { uuid, scene: other, ..task() }), ..drawn(uuid, "a") };
+    assert_eq!(finish(&store, told.clone()).await, Finished::Stranger);
+    assert_eq!(find(&store, uuid).await.state, State::New);
+    assert_eq!(finish(&store, drawn(uuid, "a")).await, Finished::Recorded);
+    assert_eq!(finish(&store, told).await, Finished::Stranger);
 }
 
 pub async fn a_cancelled_task_stays_cancelled(place: Place) {

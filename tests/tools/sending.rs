@@ -143,7 +143,7 @@ pub async fn two_who_ask_at_once_each_get_their_own_result(bus: &Bus) {
 
 pub async fn a_command_that_nobody_takes_is_told_at_once(bus: &Bus) {
     let connection = service(bus).await;
-    let (_, told) = ends_with(4, bus, &["send", &format!("nobody.{}", bus.name("Echo")), "--timeout", "1h"]);
+    let (_, told) = ends_with(5, bus, &["send", &format!("nobody.{}", bus.name("Echo")), "--timeout", "1h"]);
     assert!(told.contains("it was not sent"), "{told}");
     connection.close().await;
 }

@@ -75,6 +75,8 @@ impl Failure {
             404 => Trouble::lasting(Error::Missing { what }),
             405 => Trouble::lasting(Error::Conflict { what, why: LOCKED.into() }),
             406 => Trouble::lasting(Error::Conflict { what, why: difference(&text).unwrap_or_else(|| bare(&text)) }),
+            // It closes the connection, every time that it is asked for.
+            540 => Trouble::lasting(Error::Unsupported { what, why: bare(&text) }),
             _ => Trouble::passing(Error::Unreachable { url: url.into(), why: text }),
         }
     }

@@ -102,7 +102,7 @@ impl ServiceOptions {
             json: false,
             prefetch: 1,
             max_attempts: 5,
-            backoff: Backoff::doubling(Duration::from_secs(1), Duration::from_secs(60)),
+            backoff: Backoff::doubling(Duration::from_millis(500), Duration::from_secs(60)),
             grace: Duration::from_secs(30),
             exchanges: Exchanges::default(),
             connection: Options { name: name.into(), ..Options::default() },

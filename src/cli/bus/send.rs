@@ -58,7 +58,9 @@ impl Args {
             }
             Ok(Reply::Nobody) => {
                 let what = format!("no service takes the command {}: it was not sent", self.command);
-                Err(Usage::late(what).fix("start the service, or see what is sent:  oat bus monitor --commands").into())
+                Err(Usage::not_found(what)
+                    .fix("start the service, or see what is sent:  oat bus monitor --commands")
+                    .into())
             }
         }
     }
