@@ -14,8 +14,9 @@ use crate::fractal::{Border, Invalid, Scene, SceneFields, julia_constant};
 use chrono::{DateTime, Utc};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 use uuid::Uuid;
 
 /// Content type of JSON bodies.
@@ -55,6 +56,7 @@ impl Encoding {
 pub(super) struct TaskBody {
     #[serde(default = "version")]
     v: u32,
+    #[serde(deserialize_with = "identifier")]
     uuid: Uuid,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -66,6 +68,7 @@ pub(super) struct TaskBody {
 pub(super) struct OutcomeBody {
     #[serde(default = "version")]
     v: u32,
+    #[serde(deserialize_with = "identifier")]
     uuid: Uuid,
     duration: Option<f64>,
     checksum: Option<String>,
@@ -91,7 +94,29 @@ fn version() -> u32 {
 /// What can be read of a body that cannot be understood.
 #[derive(Deserialize)]
 struct Identity {
+    #[serde(deserialize_with = "identifier")]
     uuid: Uuid,
+}
+
+/// As text or as its 16 bytes, which is how CBOR of ours has it.
+fn identifier<'de, D: Deserializer<'de>>(source: D) -> Result<Uuid, D::Error> {
+    struct Either;
+    impl Visitor<'_> for Either {
+        type Value = Uuid;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a UUID")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Uuid, E> {
+            text.parse().map_err(E::custom)
+        }
+
+        fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Uuid, E> {
+            Uuid::from_slice(bytes).map_err(E::custom)
+        }
+    }
+    source.deserialize_any(Either)
 }
 
 pub(super) fn encode(body: &impl Serialize, encoding: Encoding) -> Vec<u8> {

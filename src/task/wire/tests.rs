@@ -24,6 +24,16 @@ fn outcome(end: End) -> Outcome {
     }
 }
 
+/// As another program writes it, which has the task as JSON does.
+#[test]
+fn in_cbor_an_identifier_may_be_text() {
+    let task = task();
+    let json: serde_json::Value = serde_json::from_slice(&task.encode(Encoding::Json)).unwrap();
+    let mut cbor = Vec::new();
+    ciborium::into_writer(&json, &mut cbor).unwrap();
+    assert_eq!(Task::decode(Some(CBOR), &cbor), Ok(task));
+}
+
 #[test]
 fn what_is_sent_is_understood_in_both_encodings() {
     let drawn =
