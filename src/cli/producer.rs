@@ -113,10 +113,10 @@ struct Ranges {
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     max_pause: f64,
     /// Tasks in a batch
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=100_000))]
     min_tasks: u32,
     /// Tasks in a batch
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=100_000))]
     max_tasks: u32,
 }
 

@@ -16,7 +16,7 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// Draws and encodes; `None` if it was called off. The same scene gives the same bytes, and the same as [`write`].
+    /// Draws and encodes; `None` if it was called off. The same scene gives the same bytes, and the same as [`write()`].
     pub fn draw(scene: &Scene, stop: &Stop) -> Option<Encoded> {
         if scene.viewport().pixels() >= LARGE {
             let mut png = Vec::new();

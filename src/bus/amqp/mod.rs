@@ -1,8 +1,8 @@
 //! The bus over RabbitMQ, by lapin. What each part is for:
 //!
-//! * a [`Session`](session::Session) is one AMQP connection while it lasts; it is never repaired, only replaced;
-//! * a [`Link`](link::Link) always has the latest session: its supervisor replaces a lost one, with its topology;
-//! * a [`Connection`] is one link to consume and a [`Pool`](pool::Pool) of links to publish, so that an alarm of the
+//! * a `Session` is one AMQP connection while it lasts; it is never repaired, only replaced;
+//! * a `Link` always has the latest session: its supervisor replaces a lost one, with its topology;
+//! * a [`Connection`] is one link to consume and a `Pool` of links to publish, so that an alarm of the
 //!   broker, which stops whoever publishes, stops no acks; they live on a small runtime of their own, so that heartbeats
 //!   go out whatever the program is busy with.
 //!
