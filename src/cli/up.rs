@@ -243,11 +243,7 @@ impl Args {
         services.spawn(tracker::run(tracker, shutdown.clone()));
         let interval = Duration::from_secs(15);
         let sweeper = Sweeper { outbox: house.outbox.clone(), connection: connection.clone(), interval };
-        let shutdown = shutdown.clone();
-        services.spawn(async move {
-            sweeper::run(sweeper, shutdown).await;
-            Ok(())
-        });
+        services.spawn(sweeper::run(sweeper, shutdown.clone()));
         Ok(services)
     }
 

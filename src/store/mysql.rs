@@ -37,6 +37,11 @@ fn recycling() -> RecyclingMethod<Conn> {
     RecyclingMethod::Verified
 }
 
+/// What happens to its files is the server's business.
+fn is_gone(_: &Server) -> bool {
+    false
+}
+
 macro_rules! insert_rows {
     ($connection:expr, $rows:expr) => {
         diesel::insert_into(fractals::table).values($rows).execute($connection).await?

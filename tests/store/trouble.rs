@@ -148,6 +148,31 @@ async fn a_file_that_is_no_database_is_told() {
     assert!(error.to_string().contains("not an SQLite file"), "{error}");
 }
 
+/// Who commits into a file that nobody can find any more, and acknowledges, has lost it.
+#[tokio::test]
+async fn a_file_that_is_taken_away_is_no_store_any_more() {
+    for replaced in [false, true] {
+        let (place, other) = (Place::sqlite(), Place::sqlite());
+        let (store, before) = (place.store().await, tasks(2));
+        store.insert(&before, noon(), noon()).await.unwrap();
+        other.store().await.close().await;
+        let [path, another] = [&place, &other].map(|place| place.url.strip_prefix("sqlite:").unwrap());
+        match replaced {
+            true => std::fs::rename(another, path).unwrap(),
+            false => std::fs::remove_file(path).unwrap(),
+        }
+        for error in [
+            store.finish(&[drawn(before[0].uuid, "a")], noon()).await.unwrap_err(),
+            store.insert(&tasks(1), noon(), noon()).await.unwrap_err(),
+            store.counts().await.unwrap_err(),
+            store.migrate().await.unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("was deleted or replaced") && !error.is_environment(), "{error}");
+        }
+        assert_eq!(std::path::Path::new(path).exists(), replaced, "nothing is made in its place");
+    }
+}
+
 #[tokio::test]
 async fn a_new_file_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
