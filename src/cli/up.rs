@@ -8,7 +8,7 @@ use super::connect::{AnnounceArgs, BusArgs, StoreArgs};
 use super::daemon::{log_trouble, runtime};
 use super::failure::Usage;
 use super::log_bus::LogBus;
-use super::output::{counted, tell};
+use super::output::{counted, quoted, tell};
 use super::scene::{dimensions, samples};
 use super::worker::drawing_threads;
 use crate::bus::{self, Connection};
@@ -186,7 +186,7 @@ impl Args {
             sheet::leave(sheet.clone()).await?;
         }
         let look = if sheet.exists() { &sheet } else { &place.pictures };
-        let records = self.store.database_url.as_ref().map_or(String::new(), |url| format!(" --database-url {url}"));
+        let records = self.store.database_url.as_deref().map_or(String::new(), records_at);
         Ok(vec![format!("look   {}", look.display()), format!("ask    oat list{records}")])
     }
 
@@ -285,6 +285,14 @@ impl Args {
         }
         tell!("");
         Ok(())
+    }
+}
+
+/// What `oat list` takes to find the records; the URL of a server may hold a password.
+fn records_at(url: &str) -> String {
+    match url.starts_with("sqlite:") {
+        true => format!(" --database-url {}", quoted(url)),
+        false => "        (with the same --database-url)".into(),
     }
 }
 
