@@ -37,7 +37,7 @@ pub(super) fn apply(mode: Option<&str>, roots: Option<&str>, config: &mut Config
         "prefer" => (SslMode::Prefer, false),
         "require" => (SslMode::Require, false),
         "verify-full" => (SslMode::Require, true),
-        other => return Err(format!("sslmode is {other:?}, known are disable, prefer, require and verify-full")),
+        _ => return Err("sslmode is one of disable, prefer, require and verify-full".into()),
     };
     config.ssl_mode(mode);
     client(verified, roots).map(MakeRustlsConnect::new)
