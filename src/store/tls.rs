@@ -64,7 +64,11 @@ fn read(file: &str) -> Result<RootCertStore, String> {
     if roots.is_empty() { Err(refuse(&"no certificate in it")) } else { Ok(roots) }
 }
 
+/// An address is where the driver goes; the host beside it is only the name in the certificate.
 fn is_here(config: &Config) -> bool {
+    if !config.get_hostaddrs().is_empty() {
+        return config.get_hostaddrs().iter().all(|address| address.is_loopback());
+    }
     config.get_hosts().iter().all(|host| match host {
         Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback()),
         Host::Unix(_) => true,
@@ -107,5 +111,27 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_very_machine_needs_no_encryption() {
+        for (url, here) in [
+            ("postgres://oat@localhost/oat", true),
+            ("postgres://oat@[::1],127.0.0.1/oat", true),
+            ("postgres:///oat?host=/run/postgresql", true),
+            ("postgres://oat@db.example/oat", false),
+            ("postgres://oat@localhost,db.example/oat", false),
+            ("postgres:///oat?hostaddr=192.0.2.1", false),
+            ("postgres://oat@localhost/oat?hostaddr=192.0.2.1", false),
+            ("postgres:///oat?hostaddr=127.0.0.1", true),
+            ("postgres://oat@db.example/oat?hostaddr=127.0.0.1", true),
+        ] {
+            assert_eq!(is_here(&url.parse().unwrap()), here, "{url}");
+        }
     }
 }
