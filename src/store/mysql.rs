@@ -78,6 +78,9 @@ impl Server {
         let refuse = |why: String| Error::Url { url: shown.into(), why };
         let (url, authority) = tls::take(url, "ssl_ca");
         let options = Opts::from_url(&url).map_err(|e| refuse(words(&e)))?;
+        if authority.is_some() && options.ssl_opts().is_none() {
+            return Err(refuse("ssl_ca needs require_ssl=true beside it, or nothing would be encrypted".into()));
+        }
         let tls = options.ssl_opts().cloned().map(|tls| match authority {
             Some(file) => tls.with_root_certs(vec![PathBuf::from(file).into()]),
             None => tls,
