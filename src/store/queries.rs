@@ -3,7 +3,7 @@
 
 use super::connections::{ANSWER, Database, TRIES};
 use super::{Backend, Conn};
-use crate::store::table::{Ending, Row, fractals, fractals::dsl, key, state};
+use crate::store::table::{Ending, Row, coalesce, fractals, fractals::dsl, key, state};
 use crate::store::verdict::{Known, verdict};
 use crate::store::{Error, Filter, Finished, State};
 use crate::task::Outcome;
@@ -117,7 +117,8 @@ async fn any_of(connection: &mut Conn, keys: &[String]) -> QueryResult<Option<St
     Ok(None)
 }
 
-/// First those that are queued already: afterwards the others are queued too.
+/// First those that have ended, since a worker may be faster than this, then those that are queued already: afterwards the
+/// others are queued too.
 async fn mark_published(
     connection: &mut Conn,
     keys: &[String],
@@ -126,12 +127,16 @@ async fn mark_published(
 ) -> QueryResult<usize> {
     let mut marked = 0;
     for chunk in keys.chunks(CHUNK) {
+        let (counted, due_again) = (dsl::publishes.eq(dsl::publishes + 1), dsl::due_at.eq(due));
+        let open = [State::New.name(), State::Queued.name()];
+        let ended = dsl::fractals.filter(dsl::uuid.eq_any(chunk).and(dsl::state.ne_all(open)));
+        let published = dsl::published_at.eq(coalesce(dsl::published_at, now));
+        diesel::update(ended).set((counted, published)).execute(connection).await?;
         let again = dsl::fractals.filter(dsl::uuid.eq_any(chunk).and(dsl::state.eq(State::Queued.name())));
-        let counted = (dsl::publishes.eq(dsl::publishes + 1), dsl::due_at.eq(due));
-        marked += diesel::update(again).set(counted).execute(connection).await?;
+        marked += diesel::update(again).set((counted, due_again)).execute(connection).await?;
         let first = dsl::fractals.filter(dsl::uuid.eq_any(chunk).and(dsl::state.eq(State::New.name())));
         let queued = (dsl::state.eq(State::Queued.name()), dsl::published_at.eq(now));
-        marked += diesel::update(first).set((counted, queued)).execute(connection).await?;
+        marked += diesel::update(first).set((counted, due_again, queued)).execute(connection).await?;
     }
     Ok(marked)
 }
