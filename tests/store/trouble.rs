@@ -2,7 +2,7 @@
 
 use crate::support::Server;
 use crate::*;
-use oat::store::Error;
+use oat::store::{Error, Filter};
 use std::process::{Command, Stdio};
 
 async fn refused(url: &str) -> Error {
@@ -142,6 +142,21 @@ async fn a_bad_url_is_refused_with_a_reason() {
 async fn no_part_of_a_password_is_shown_whatever_is_in_it() {
     let error = refused("postgres://oat@127.0.0.1:1/oat?password=hun@hunter2").await;
     assert!(error.to_string().starts_with("cannot reach postgres://"), "{error}");
+}
+
+/// SQLite keeps any text as a time; the others do not take it.
+#[tokio::test]
+async fn a_damaged_time_hides_no_other_record() {
+    let place = Place::sqlite();
+    let (store, three) = (place.store().await, tasks(3));
+    store.insert(&three, noon(), noon()).await.unwrap();
+    place.sql(&format!("UPDATE fractals SET created_at = 'garbage' WHERE uuid = '{}'", three[0].uuid)).await;
+    assert_eq!(store.list(&Filter::default()).await.unwrap().len(), 2);
+    let later = noon() + seconds(60);
+    assert_eq!(store.claim_due(later, later, 10, true).await.unwrap().len(), 2);
+    assert_eq!(store.claim_due(later, later, 10, true).await, Ok(vec![]), "the damaged one is not in the way again");
+    let error = store.find(&three[0].uuid.to_string()).await.unwrap_err();
+    assert!(!error.is_environment(), "{error}");
 }
 
 #[tokio::test]
