@@ -141,6 +141,9 @@ fn check(path: &Path, fresh: bool) -> ConnectionResult<()> {
     if !folder.is_dir() {
         return Err(refused(format!("there is no folder {}", folder.display())));
     }
+    if path.is_dir() {
+        return Err(refused("it is a folder"));
+    }
     let needed = if fresh { folder } else { path };
     rustix::fs::access(needed, rustix::fs::Access::WRITE_OK)
         .map_err(|e| refused(format!("{} cannot be written: {e}", needed.display())))
