@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use url::Url;
 
 /// The variables of the process, taken once.
 #[derive(Clone, Default)]
@@ -127,15 +126,27 @@ fn with_password(urls: &str, password: &str) -> anyhow::Result<String> {
     Ok(filled?.join(";"))
 }
 
+/// By the text: what PostgreSQL takes, several hosts or none, is no URL to stricter eyes. Without a user to put it beside,
+/// PostgreSQL is given a parameter. Where an `@` comes late, there is a password that should have been percent-encoded.
 fn fill_in(url: &str, password: &str) -> anyhow::Result<String> {
-    let mut parsed = Url::parse(url).context("read the URL whose password is in a file")?;
-    if parsed.password().is_none() {
-        anyhow::ensure!(
-            parsed.set_password(Some(password)).is_ok(),
-            "the URL has no place for the password from a file"
-        );
-    }
-    Ok(parsed.into())
+    let (scheme, rest) = url.split_once("://").context("the URL has no place for the password from a file")?;
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (password, postgres) = (encoded(password), matches!(scheme, "postgres" | "postgresql"));
+    let parameter = postgres && ["?password=", "&password="].iter().any(|name| tail.contains(name));
+    Ok(match authority.rsplit_once('@') {
+        _ if parameter => url.into(),
+        Some((login, _)) if login.contains(':') => url.into(),
+        None if tail.contains('@') => url.into(),
+        Some((user, host)) => format!("{scheme}://{user}:{password}@{host}{tail}"),
+        None if postgres => format!("{url}{}password={password}", if tail.contains('?') { '&' } else { '?' }),
+        None => format!("{scheme}://:{password}@{rest}"),
+    })
+}
+
+/// Percent-encoded for any place in a URL.
+fn encoded(text: &str) -> String {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if safe(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 #[cfg(test)]
@@ -177,9 +188,26 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "p@ss").unwrap();
         let urls = "amqp://ada@one/%2f;amqps://bob:a;b@two:5671/oat;amqp://ada@three/%2f";
-        let filled = "amqp://ada:p%40ss@one/%2f;amqps://bob:a%3Bb@two:5671/oat;amqp://ada:p%40ss@three/%2f";
+        let filled = "amqp://ada:p%40ss@one/%2f;amqps://bob:a;b@two:5671/oat;amqp://ada:p%40ss@three/%2f";
         assert_eq!(Environment::default().bus_url(Some(urls), Some(file.path())).unwrap(), filled);
         let database = Environment::default().database_url(Some("mysql://eve:own@host/oat"), Some(file.path()));
         assert_eq!(database.unwrap(), "mysql://eve:own@host/oat");
+    }
+
+    #[test]
+    fn a_password_finds_its_place_in_every_url() {
+        for (url, expected) in [
+            ("postgres://oat@h1:1,h2:2/oat", "postgres://oat:a%25b%20%26c@h1:1,h2:2/oat"),
+            ("postgresql:///oat?host=/run&user=oat", "postgresql:///oat?host=/run&user=oat&password=a%25b%20%26c"),
+            ("postgres://h1/oat", "postgres://h1/oat?password=a%25b%20%26c"),
+            ("postgres://oat@h1/oat?password=own@1", "postgres://oat@h1/oat?password=own@1"),
+            ("postgres://oat:own@h1,h2/oat", "postgres://oat:own@h1,h2/oat"),
+            ("mysql://oat@db/oat?require_ssl=true", "mysql://oat:a%25b%20%26c@db/oat?require_ssl=true"),
+            ("amqp://host", "amqp://:a%25b%20%26c@host"),
+            ("amqp://ada:o/wn@host", "amqp://ada:o/wn@host"),
+        ] {
+            assert_eq!(fill_in(url, "a%b &c").unwrap(), expected);
+        }
+        assert!(fill_in("amqp:nowhere", "p").is_err());
     }
 }

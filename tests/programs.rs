@@ -68,6 +68,27 @@ fn oat_up_finds_what_it_has_drawn_and_draws_it_again_only_when_asked() {
     assert_eq!(names.iter().filter(|record| record["name"] == "the-set").count(), 2, "the third time is no tour");
 }
 
+/// What is told to be typed can be pasted as it is, and no password is in it.
+#[test]
+fn oat_up_says_what_to_ask_and_keeps_the_password() {
+    let home = home();
+    let up = |more: &[&str]| oat(home.path(), &[&["up", "--exit", "--tasks", "1", "--size", "9x9"], more].concat());
+    let folder = home.path().join("it's my folder");
+    let told = stdout(&up(&["--dir", folder.to_str().unwrap()]));
+    let (_, ask) = told.split_once("ask    ").unwrap();
+    let mut shell = Command::new("/bin/sh");
+    let here = Path::new(env!("CARGO_BIN_EXE_oat")).parent().unwrap();
+    shell.env("PATH", here).arg("-c").arg(format!("{} --json", ask.trim_end()));
+    assert_eq!(json_lines(&shell.output().unwrap()).len(), 1, "{told}");
+
+    let mut url = url::Url::parse(&support::database("postgres")).unwrap();
+    url.set_query(Some("application_name=canary"));
+    let told = up(&["--dir", folder.to_str().unwrap(), "--database-url", url.as_str()]);
+    assert!(stdout(&told).contains("oat list"), "{}{}", stdout(&told), stderr(&told));
+    assert!(stdout(&told).contains("--database-url"), "{}", stdout(&told));
+    assert!(!stdout(&told).contains("canary"), "{}", stdout(&told));
+}
+
 /// It was, before anything had been drawn.
 #[test]
 fn a_tour_that_was_interrupted_is_not_given_twice() {

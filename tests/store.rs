@@ -137,7 +137,7 @@ promises! {
         a_uuid_is_recorded_once
         text_is_only_data
         eight_writers_do_not_lose_a_record
-        publishing_moves_new_tasks_only
+        publishing_moves_new_tasks_only_and_is_counted_for_all
         a_dropped_call_leaves_nothing_locked;
     finishing:
         an_outcome_is_recorded_once

@@ -174,6 +174,11 @@ fn store_advice(error: &store::Error) -> (u8, Vec<String>) {
         ),
         Error::SchemaMissing => (2, lines(["begin here:      oat up", "on servers:      oat setup"])),
         Error::Newer { .. } => (2, lines(["use the oat that wrote it, or a newer one"])),
+        // No server will help a file, nor will waiting, unless somebody only keeps it locked.
+        Error::Unreachable { url, why } if url.starts_with("sqlite:") => (
+            if why.contains("is locked") { UNREACHABLE } else { 2 },
+            lines(["another file:    --database-url sqlite:/path/to/oat.db"]),
+        ),
         Error::Unreachable { .. } => (
             UNREACHABLE,
             lines([

@@ -144,6 +144,12 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// As a shell takes it for one word, whatever is in it.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@%+,=".contains(c);
+    if word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// How long ago, in one unit.
 pub fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let past: TimeDelta = (now - then).max(TimeDelta::zero());

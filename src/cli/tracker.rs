@@ -75,13 +75,8 @@ impl Args {
             events: Events::default(),
             announcer,
         };
-        let tracking = async {
-            let tracked = tracker::run(tracker, shutdown.clone()).await;
-            // A tracker that could not even start must not leave its sweeper behind.
-            shutdown.request();
-            tracked
-        };
-        tokio::join!(tracking, sweeper::run(sweeper, shutdown.clone())).0?;
+        // The first that fails ends the other: a tracker that could not even start must not leave its sweeper behind.
+        tokio::try_join!(tracker::run(tracker, shutdown.clone()), sweeper::run(sweeper, shutdown.clone()))?;
         logging.finish().await;
         connection.close().await;
         store.close().await;

@@ -8,7 +8,7 @@ use super::connect::{AnnounceArgs, BusArgs, StoreArgs};
 use super::daemon::{log_trouble, runtime};
 use super::failure::Usage;
 use super::log_bus::LogBus;
-use super::output::{counted, tell};
+use super::output::{counted, quoted, tell};
 use super::scene::{dimensions, samples};
 use super::worker::drawing_threads;
 use crate::bus::{self, Connection};
@@ -186,7 +186,7 @@ impl Args {
             sheet::leave(sheet.clone()).await?;
         }
         let look = if sheet.exists() { &sheet } else { &place.pictures };
-        let records = self.store.database_url.as_ref().map_or(String::new(), |url| format!(" --database-url {url}"));
+        let records = self.store.database_url.as_deref().map_or(String::new(), records_at);
         Ok(vec![format!("look   {}", look.display()), format!("ask    oat list{records}")])
     }
 
@@ -243,11 +243,7 @@ impl Args {
         services.spawn(tracker::run(tracker, shutdown.clone()));
         let interval = Duration::from_secs(15);
         let sweeper = Sweeper { outbox: house.outbox.clone(), connection: connection.clone(), interval };
-        let shutdown = shutdown.clone();
-        services.spawn(async move {
-            sweeper::run(sweeper, shutdown).await;
-            Ok(())
-        });
+        services.spawn(sweeper::run(sweeper, shutdown.clone()));
         Ok(services)
     }
 
@@ -289,6 +285,14 @@ impl Args {
         }
         tell!("");
         Ok(())
+    }
+}
+
+/// What `oat list` takes to find the records; the URL of a server may hold a password.
+fn records_at(url: &str) -> String {
+    match url.starts_with("sqlite:") {
+        true => format!(" --database-url {}", quoted(url)),
+        false => "        (with the same --database-url)".into(),
     }
 }
 

@@ -11,7 +11,7 @@ use chrono::Utc;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use tracing::info;
+use tracing::{info, warn};
 
 /// What a producer needs.
 #[derive(Clone, Debug)]
@@ -106,6 +106,15 @@ pub async fn store(outbox: &Outbox, tasks: &[Task], shutdown: &Shutdown) -> anyh
 /// what could not be marked before shutdown, the sweeper finds.
 pub async fn publish(outbox: &Outbox, tasks: &[Task], shutdown: &Shutdown) -> usize {
     let confirmed = outbox.publish(tasks, 0).await;
-    persist("mark the published tasks", shutdown, || outbox.mark(&confirmed, 0)).await;
+    let marked = persist("mark the published tasks", shutdown, || async {
+        match outbox.mark(&confirmed, 0).await {
+            Err(error) if error.is_environment() => Err(error),
+            settled => Ok(settled),
+        }
+    })
+    .await;
+    if let Some(Err(error)) = marked {
+        warn!("could not mark the published tasks: {error}");
+    }
     confirmed.len()
 }

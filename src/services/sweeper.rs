@@ -4,6 +4,7 @@
 use super::outbox::Outbox;
 use crate::bus::Connection;
 use crate::shutdown::Shutdown;
+use crate::store;
 use chrono::{TimeDelta, Utc};
 use std::time::Duration;
 use tracing::{info, warn};
@@ -22,16 +23,18 @@ pub struct Sweeper {
     pub interval: Duration,
 }
 
-/// Sweeps at every interval until shutdown is asked for.
-pub async fn run(sweeper: Sweeper, shutdown: Shutdown) {
+/// Sweeps at every interval until shutdown is asked for. An error when the store is gone for good.
+pub async fn run(sweeper: Sweeper, shutdown: Shutdown) -> anyhow::Result<()> {
     while shutdown.or(tokio::time::sleep(sweeper.interval)).await.is_some() {
         // Called off in the middle, it leaves records that are claimed for a minute, and then swept by the next one.
         match shutdown.or(sweeper.sweep()).await {
             None | Some(Ok(0)) => {}
             Some(Ok(count)) => info!("published {count} task(s) again that were forgotten on the way"),
+            Some(Err(error)) if matches!(error.downcast_ref(), Some(store::Error::Gone { .. })) => return Err(error),
             Some(Err(error)) => warn!("could not sweep: {error:#}"),
         }
     }
+    Ok(())
 }
 
 impl Sweeper {

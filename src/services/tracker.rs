@@ -30,18 +30,21 @@ pub struct Tracker {
     pub announcer: Announcer,
 }
 
-/// Records until shutdown is asked for.
+/// Records until shutdown is asked for. An error when the bus has ended, or the store is gone for good.
 pub async fn run(tracker: Tracker, shutdown: Shutdown) -> anyhow::Result<()> {
     let consumer = tracker.connection.consume(&tracker.results, tracker.prefetch).await;
     let mut consumer = consumer.context("consume the results")?;
     info!("waiting for results in queue {}", tracker.results);
-    while let Some(first) = shutdown.or(consumer.next()).await {
+    let mut recorded = Ok(());
+    while recorded.is_ok()
+        && let Some(first) = shutdown.or(consumer.next()).await
+    {
         let first = first.context("the bus has ended")?;
         let batch = tracker.gather(first, &mut consumer).await;
-        tracker.record(batch, &shutdown).await;
+        recorded = tracker.record(batch, &shutdown).await;
     }
     consumer.cancel().await;
-    Ok(())
+    recorded.context("record the results")
 }
 
 impl Tracker {
@@ -63,14 +66,15 @@ impl Tracker {
     /// Commits, then settles. If shutdown comes while the database is away the deliveries go back.
     ///
     /// What the database will never take must not hold up the rest: a batch that fails for another reason than the
-    /// state of the database is recorded one by one, and the culprit rejected.
-    async fn record(&self, batch: Vec<(Outcome, Delivery)>, shutdown: &Shutdown) {
+    /// state of the database is recorded one by one, and the culprit rejected. If the store is gone for good, that is the
+    /// error, and the deliveries go back, too.
+    async fn record(&self, batch: Vec<(Outcome, Delivery)>, shutdown: &Shutdown) -> Result<(), store::Error> {
         let outcomes: Vec<Outcome> = batch.iter().map(|(outcome, _)| outcome.clone()).collect();
         match (self.finish(&outcomes, shutdown).await, batch.len()) {
-            (None, _) => {
-                for (_, delivery) in batch {
-                    give_back(delivery).await;
-                }
+            (None, _) => give_all_back(batch).await,
+            (Some(Err(gone @ store::Error::Gone { .. })), _) => {
+                give_all_back(batch).await;
+                return Err(gone);
             }
             (Some(Ok(finished)), _) => {
                 self.announce(&batch, &finished).await;
@@ -85,10 +89,11 @@ impl Tracker {
             }
             (Some(Err(_)), _) => {
                 for single in batch {
-                    Box::pin(self.record(vec![single], shutdown)).await;
+                    Box::pin(self.record(vec![single], shutdown)).await?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Waits while the database is away. `None` if shutdown comes first.
@@ -156,9 +161,11 @@ fn tell(outcome: &Outcome) {
 }
 
 /// A database that is away is not the result's fault: no attempt is spent.
-async fn give_back(delivery: Delivery) {
-    if let Err(error) = delivery.give_back().await {
-        info!("a result goes back to its queue by itself: {error}");
+async fn give_all_back(batch: Vec<(Outcome, Delivery)>) {
+    for (_, delivery) in batch {
+        if let Err(error) = delivery.give_back().await {
+            info!("a result goes back to its queue by itself: {error}");
+        }
     }
 }
 
@@ -176,9 +183,8 @@ mod tests {
     use crate::task::JSON;
     use crate::topology::Names;
 
-    #[tokio::test]
-    async fn a_result_that_waited_for_the_database_in_vain_has_spent_no_attempt() {
-        let folder = tempfile::tempdir().unwrap();
+    /// A place for the bus and the records, a tracker on it, and a result that waits for it.
+    async fn with_a_result(folder: &tempfile::TempDir) -> Tracker {
         let url = |file: &str| format!("sqlite:{}", folder.path().join(file).display());
         let names = Names::new("");
         let connection = Connection::open(&url("bus.db"), names.topology(), Default::default()).await.unwrap();
@@ -193,23 +199,46 @@ mod tests {
         };
         let message = Message::new(JSON, failed.encode(crate::task::Encoding::Json));
         connection.publisher().publish(&names.results, &names.results, message).await.unwrap();
-        let tracker = Tracker {
-            connection: connection.clone(),
-            results: names.results.clone(),
+        Tracker {
+            connection,
+            results: names.results,
             // Without its tables, which somebody may make at any moment.
             store: Store::open(&url("records.db")).await.unwrap(),
             prefetch: 10,
             events: Events::default(),
             announcer: Announcer::default(),
-        };
+        }
+    }
+
+    async fn assert_that_no_attempt_is_spent(connection: &Connection, results: &str) {
+        let again = connection.consume(results, 1).await.unwrap().next().await.unwrap();
+        assert_eq!((again.attempt, again.redelivered), (1, false));
+    }
+
+    #[tokio::test]
+    async fn a_result_that_waited_for_the_database_in_vain_has_spent_no_attempt() {
+        let folder = tempfile::tempdir().unwrap();
+        let tracker = with_a_result(&folder).await;
+        let (connection, results) = (tracker.connection.clone(), tracker.results.clone());
         let shutdown = Shutdown::new();
         let tracking = tokio::spawn(run(tracker, shutdown.clone()));
-        while connection.depth(&names.results).await.unwrap().unacked != Some(1) {
+        while connection.depth(&results).await.unwrap().unacked != Some(1) {
             tokio::task::yield_now().await;
         }
         shutdown.request();
         tracking.await.unwrap().unwrap();
-        let again = connection.consume(&names.results, 1).await.unwrap().next().await.unwrap();
-        assert_eq!((again.attempt, again.redelivered), (1, false));
+        assert_that_no_attempt_is_spent(&connection, &results).await;
+    }
+
+    #[tokio::test]
+    async fn a_tracker_whose_store_was_deleted_stops_and_gives_its_results_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let tracker = with_a_result(&folder).await;
+        let (connection, results) = (tracker.connection.clone(), tracker.results.clone());
+        tracker.store.migrate().await.unwrap();
+        std::fs::remove_file(folder.path().join("records.db")).unwrap();
+        let error = run(tracker, Shutdown::new()).await.unwrap_err();
+        assert!(format!("{error:#}").contains("was deleted or replaced"), "{error:#}");
+        assert_that_no_attempt_is_spent(&connection, &results).await;
     }
 }

@@ -30,17 +30,43 @@ impl Address {
 
 const KNOWN: &str = "the store is one of sqlite:PATH, mysql://… and postgres://…";
 
-/// The URL without user, password and parameters. The last `@` ends the password, even one that should have been
-/// percent-encoded and was not.
+/// Instead of a driver's words that quote a part of the URL: what looks like a parameter may be the end of a password.
+pub(super) const PARAMETERS: &str = "a parameter of it is not known or has a wrong value; in a password write %2F for /, \
+    %3F for ?, %23 for # and %40 for @";
+
+/// The URL without user, password and parameters. A text that begins like no URL of a store may be a password from its
+/// first letter.
 pub(crate) fn shown(url: &str) -> String {
     match url.split_once(':') {
         Some(("sqlite", _)) => url.into(),
-        Some((scheme, rest)) => {
-            let host = rest.rsplit('@').next().unwrap_or_default().trim_start_matches('/');
-            format!("{scheme}://{}", host.split('?').next().unwrap_or_default())
-        }
-        None => "the URL of the store".into(),
+        Some((scheme @ ("mysql" | "mariadb" | "postgres" | "postgresql"), rest)) => match rest.strip_prefix("//") {
+            Some(rest) => format!("{scheme}://{}", place(rest)),
+            None => format!("{scheme}:…"),
+        },
+        _ => "the URL of the store".into(),
     }
+}
+
+/// Hosts and database. The last `@` ends the password, even one that should have been percent-encoded and was not; where
+/// one comes after a `/`, `?` or `#`, nobody can say what is the password. In `user:password` the host was forgotten.
+fn place(rest: &str) -> &str {
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (start, hosts) = authority.rsplit_once('@').map_or((0, authority), |(login, hosts)| (login.len() + 1, hosts));
+    let path = tail.find(['?', '#']).unwrap_or(tail.len());
+    match (tail.contains('@'), hosts.split(',').all(is_host)) {
+        (true, _) => "…",
+        (false, true) => &rest[start..authority.len() + path],
+        (false, false) => hosts.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// `host`, `host:port` or `[address]:port`.
+fn is_host(text: &str) -> bool {
+    let port = match text.starts_with('[') {
+        true => text.rsplit(']').next().unwrap_or_default(),
+        false => text.find(':').map_or("", |at| &text[at..]),
+    };
+    port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -51,9 +77,18 @@ mod tests {
     fn a_url_is_shown_without_its_secrets() {
         for (url, expected) in [
             ("mysql://oat:hunter2@db.example:3306/oat?require_ssl=true", "mysql://db.example:3306/oat"),
-            ("postgres://oat:hun/ter?2@db/oat", "postgres://db/oat"),
-            ("postgres:///oat?host=/run&password=hunter2", "postgres://oat"),
-            ("redis://:hunter2@cache", "redis://cache"),
+            ("mysql://db:3306/oat", "mysql://db:3306/oat"),
+            ("postgres://oat@h1:1,[::1]:2/oat", "postgres://h1:1,[::1]:2/oat"),
+            ("postgres:///oat?host=/run&password=hunter2", "postgres:///oat"),
+            ("postgres://oat:hun/ter?2@db/oat", "postgres://…"),
+            ("postgres://oat@127.0.0.1:1/oat?password=hunt@er2", "postgres://…"),
+            ("mysql://oat:hunt#er2@db/oat", "mysql://…"),
+            ("mysql://oat:hunt@er2@db/oat", "mysql://db/oat"),
+            ("mysql://oat:hunter2", "mysql://oat"),
+            ("mysql://oat:hunt/er2", "mysql://oat"),
+            ("mysql:oat:hunter2@db", "mysql:…"),
+            ("redis://:hunter2@cache", "the URL of the store"),
+            ("host=127.0.0.1 user=oat password=hun:ter2", "the URL of the store"),
             ("sqlite:/var/lib/oat/oat.db", "sqlite:/var/lib/oat/oat.db"),
             ("hunter2", "the URL of the store"),
         ] {

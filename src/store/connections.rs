@@ -4,7 +4,7 @@
 //! when the caller stopped waiting, it is closed: the server then rolls back, and nobody inherits half a
 //! transaction. A connection that went dead in the pool is noticed by a question before it is lent again.
 
-use super::{BEGIN, Backend, CONNECTIONS, Conn, HAS_MIGRATIONS, MIGRATIONS, Server, migrations, recycling};
+use super::{BEGIN, Backend, CONNECTIONS, Conn, HAS_MIGRATIONS, MIGRATIONS, Server, is_gone, migrations, recycling};
 use crate::store::Error;
 use crate::store::error::{is_contention, is_no_database};
 use crate::store::table::__diesel_schema_migrations::dsl as applied;
@@ -58,6 +58,7 @@ impl Database {
 
     /// Creates and alters the tables; says what was done.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
+        self.refuse_gone()?;
         match timeout(CONNECT, self.server.connect()).await {
             Ok(Ok(connection)) => self.server.migrate(connection).await,
             Ok(Err(e)) => Err(self.unconnected(&e)),
@@ -71,6 +72,7 @@ impl Database {
     }
 
     pub(super) async fn lend(&self) -> Result<Lease, Error> {
+        self.refuse_gone()?;
         match timeout(CONNECT, self.pool.get()).await {
             Ok(Ok(object)) => Ok(Lease(Some(object))),
             Ok(Err(PoolError::Backend(Pooled::ConnectionError(e)))) => Err(self.unconnected(&e)),
@@ -81,7 +83,7 @@ impl Database {
     }
 
     /// After work on a connection: its answer, or why there is none. `None` when others were in its way and it is
-    /// time to try again.
+    /// time to try again. What was committed into a file that is gone by now is not committed.
     pub(super) async fn conclude<R>(
         &self,
         lease: Lease,
@@ -89,7 +91,7 @@ impl Database {
         tries_left: u32,
     ) -> Option<Result<R, Error>> {
         match ended {
-            Ok(Ok(answer)) => Some(Ok(lease.give_back(answer))),
+            Ok(Ok(answer)) => Some(self.refuse_gone().map(|()| lease.give_back(answer))),
             Ok(Err(e)) if tries_left > 0 && is_contention(&e) => {
                 lease.roll_back().await;
                 tokio::time::sleep(pause(TRIES - tries_left)).await;
@@ -130,6 +132,10 @@ impl Database {
             Ok(applied) if known().iter().any(|version| !applied.contains(version)) => Error::SchemaMissing,
             _ => error,
         }
+    }
+
+    fn refuse_gone(&self) -> Result<(), Error> {
+        if is_gone(&self.server) { Err(Error::Gone { url: self.shown.clone() }) } else { Ok(()) }
     }
 
     async fn refuse_newer(&self) -> Result<(), Error> {

@@ -31,6 +31,12 @@ pub enum Error {
         /// The server's words.
         why: String,
     },
+    /// The file of the store lies no longer where it was: what is written into it nobody would ever find.
+    #[error("the file of the store {url} was deleted or replaced while it was open; start this program again")]
+    Gone {
+        /// The URL.
+        url: String,
+    },
     /// A later version of oat has changed the tables.
     #[error("the store was set up by a newer oat: this one does not know its migration {version}")]
     Newer {

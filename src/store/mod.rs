@@ -104,8 +104,8 @@ impl Store {
         }
     }
 
-    /// A broker has confirmed these: new ones become queued, queued ones were published once more, and all of them
-    /// are due again at `due_at`. Those that ended are left alone. Returns how many were not.
+    /// A broker has confirmed these: each was published once more. New ones become queued, and they and those that were
+    /// queued already are due again at `due_at`. Those that ended stay so. Returns how many had not.
     pub async fn mark_published(
         &self,
         uuids: &[Uuid],

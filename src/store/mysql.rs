@@ -5,13 +5,14 @@
 //! TLS is the driver's: `?require_ssl=true`, with `&ssl_ca=FILE` for an authority of one's own, and `&verify_ca=false` or
 //! `&verify_identity=false` to trust more.
 
+use super::address::PARAMETERS;
 use super::{Error, migrations, tls};
 use diesel::sql_types::{BigInt, Nullable};
 use diesel::{ConnectionError, ConnectionResult, QueryResult};
 use diesel_async::pooled_connection::RecyclingMethod;
 use diesel_async::{AsyncMigrationHarness, AsyncMysqlConnection, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use mysql_async::{Opts, OptsBuilder};
+use mysql_async::{Opts, OptsBuilder, UrlError};
 use std::path::PathBuf;
 
 pub(super) type Conn = AsyncMysqlConnection;
@@ -35,6 +36,11 @@ const UNLOCK: &str = "RELEASE_LOCK(CONCAT('oat.', MD5(DATABASE())))";
 
 fn recycling() -> RecyclingMethod<Conn> {
     RecyclingMethod::Verified
+}
+
+/// What happens to its files is the server's business.
+fn is_gone(_: &Server) -> bool {
+    false
 }
 
 macro_rules! insert_rows {
@@ -69,8 +75,12 @@ pub(super) struct Server(Opts);
 impl Server {
     /// Refuses what the driver does not understand; `shown` is how the URL may be named.
     pub fn new(url: &str, shown: &str) -> Result<Server, Error> {
+        let refuse = |why: String| Error::Url { url: shown.into(), why };
         let (url, authority) = tls::take(url, "ssl_ca");
-        let options = Opts::from_url(&url).map_err(|e| Error::Url { url: shown.into(), why: e.to_string() })?;
+        let options = Opts::from_url(&url).map_err(|e| refuse(words(&e)))?;
+        if authority.is_some() && options.ssl_opts().is_none() {
+            return Err(refuse("ssl_ca needs require_ssl=true beside it, or nothing would be encrypted".into()));
+        }
         let tls = options.ssl_opts().cloned().map(|tls| match authority {
             Some(file) => tls.with_root_certs(vec![PathBuf::from(file).into()]),
             None => tls,
@@ -106,6 +116,14 @@ impl Server {
         let (mut connection, ran) = ran.await.map_err(|e| migrations::failed(e.into()))?;
         call(&mut connection, UNLOCK).await?;
         ran.map_err(migrations::failed)
+    }
+}
+
+/// What the driver says of a URL, as far as it quotes nothing of it.
+fn words(error: &UrlError) -> String {
+    match error {
+        UrlError::Parse(_) | UrlError::Invalid => error.to_string(),
+        _ => PARAMETERS.into(),
     }
 }
 

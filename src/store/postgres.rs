@@ -2,6 +2,7 @@
 //!
 //! How the connection is protected is `?sslmode=` in the URL, in libpq's words: see [`super::tls`].
 
+use super::address::PARAMETERS;
 use super::{Error, migrations, tls};
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::RecyclingMethod;
@@ -30,6 +31,11 @@ const UNLOCK: &str = "SELECT pg_advisory_unlock(7299444)";
 
 fn recycling() -> RecyclingMethod<Conn> {
     RecyclingMethod::Verified
+}
+
+/// What happens to its files is the server's business.
+fn is_gone(_: &Server) -> bool {
+    false
 }
 
 macro_rules! insert_rows {
@@ -70,7 +76,7 @@ impl Server {
         let refuse = |why: String| Error::Url { url: shown.into(), why };
         let (url, mode) = tls::take(url, "sslmode");
         let (url, roots) = tls::take(&url, "sslrootcert");
-        let mut config: Config = url.parse().map_err(|e| refuse(chain(&e)))?;
+        let mut config: Config = url.parse().map_err(|e| refuse(words(&e)))?;
         config.keepalives_idle(Duration::from_secs(30));
         if config.get_application_name().is_none() {
             config.application_name("oat");
@@ -113,6 +119,12 @@ fn trouble(error: &tokio_postgres::Error) -> ConnectionError {
         Some(said) if REFUSALS.contains(said.code()) => ConnectionError::InvalidConnectionUrl(said.message().into()),
         _ => ConnectionError::BadConnection(chain(error)),
     }
+}
+
+/// What the driver says of a URL, as far as it quotes nothing of it.
+fn words(error: &tokio_postgres::Error) -> String {
+    let text = chain(error);
+    if text.contains("unknown option") { PARAMETERS.into() } else { text }
 }
 
 /// The driver says what it was doing and leaves it to its source to say what happened.

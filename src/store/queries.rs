@@ -3,14 +3,14 @@
 
 use super::connections::{ANSWER, Database, TRIES};
 use super::{Backend, Conn};
-use crate::store::table::{Ending, Row, fractals, fractals::dsl, identity, key};
+use crate::store::table::{Ending, Row, coalesce, fractals, fractals::dsl, identity, key};
 use crate::store::verdict::{Known, verdict};
 use crate::store::{Error, Filter, Finished, State};
 use crate::task::Outcome;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::{SerializationFailure, UniqueViolation};
-use diesel::result::Error::DatabaseError;
+use diesel::result::Error::{DatabaseError, DeserializationError};
 use diesel_async::RunQueryDsl;
 use std::collections::HashMap;
 use tokio::time::timeout;
@@ -117,7 +117,8 @@ async fn any_of(connection: &mut Conn, keys: &[String]) -> QueryResult<Option<St
     Ok(None)
 }
 
-/// First those that are queued already: afterwards the others are queued too.
+/// First those that have ended, since a worker may be faster than this, then those that are queued already: afterwards the
+/// others are queued too.
 async fn mark_published(
     connection: &mut Conn,
     keys: &[String],
@@ -126,12 +127,16 @@ async fn mark_published(
 ) -> QueryResult<usize> {
     let mut marked = 0;
     for chunk in keys.chunks(CHUNK) {
+        let (counted, due_again) = (dsl::publishes.eq(dsl::publishes + 1), dsl::due_at.eq(due));
+        let open = [State::New.name(), State::Queued.name()];
+        let ended = dsl::fractals.filter(dsl::uuid.eq_any(chunk).and(dsl::state.ne_all(open)));
+        let published = dsl::published_at.eq(coalesce(dsl::published_at, now));
+        diesel::update(ended).set((counted, published)).execute(connection).await?;
         let again = dsl::fractals.filter(dsl::uuid.eq_any(chunk).and(dsl::state.eq(State::Queued.name())));
-        let counted = (dsl::publishes.eq(dsl::publishes + 1), dsl::due_at.eq(due));
-        marked += diesel::update(again).set(counted).execute(connection).await?;
+        marked += diesel::update(again).set((counted, due_again)).execute(connection).await?;
         let first = dsl::fractals.filter(dsl::uuid.eq_any(chunk).and(dsl::state.eq(State::New.name())));
         let queued = (dsl::state.eq(State::Queued.name()), dsl::published_at.eq(now));
-        marked += diesel::update(first).set((counted, queued)).execute(connection).await?;
+        marked += diesel::update(first).set((counted, due_again, queued)).execute(connection).await?;
     }
     Ok(marked)
 }
@@ -153,7 +158,8 @@ async fn finish(connection: &mut Conn, outcomes: &[Outcome], now: DateTime<Utc>)
     Ok(all)
 }
 
-/// Rows that another tracker is just claiming are left to it.
+/// Rows that another tracker is just claiming are left to it. Those that cannot be read are claimed all the same: they
+/// would be the longest overdue for ever, and take the place of others.
 async fn claim_due(
     connection: &mut Conn,
     states: &[&str],
@@ -163,10 +169,19 @@ async fn claim_due(
 ) -> QueryResult<Vec<Row>> {
     let due = dsl::fractals.filter(dsl::state.eq_any(states).and(dsl::due_at.lt(now)));
     let oldest = due.order((dsl::due_at, dsl::created_at, dsl::uuid)).limit(i64::from(limit));
-    let rows: Vec<Row> = free!(oldest).load(connection).await?;
-    for chunk in rows.chunks(CHUNK) {
-        let keys: Vec<&str> = chunk.iter().map(|row| row.uuid.as_str()).collect();
-        let taken = dsl::fractals.filter(dsl::uuid.eq_any(keys));
+    let (keys, rows) = match free!(oldest.clone()).load::<Row>(connection).await {
+        Err(DeserializationError(_)) => {
+            let keys: Vec<String> = free!(oldest.select(dsl::uuid)).load(connection).await?;
+            let rows = one_by_one(connection, &keys).await?;
+            (keys, rows)
+        }
+        rows => {
+            let rows = rows?;
+            (rows.iter().map(|row| row.uuid.clone()).collect(), rows)
+        }
+    };
+    for chunk in keys.chunks(CHUNK) {
+        let taken = dsl::fractals.filter(dsl::uuid.eq_any(chunk));
         diesel::update(taken).set(dsl::due_at.eq(lease_until)).execute(connection).await?;
     }
     Ok(rows)
@@ -185,6 +200,28 @@ async fn between(connection: &mut Conn, first: &str, last: &str) -> QueryResult<
 }
 
 async fn list(connection: &mut Conn, filter: &Filter) -> QueryResult<Vec<Row>> {
+    match wanted(filter).load(connection).await {
+        Err(DeserializationError(_)) => {
+            let keys: Vec<String> = wanted(filter).select(dsl::uuid).load(connection).await?;
+            one_by_one(connection, &keys).await
+        }
+        rows => rows,
+    }
+}
+
+/// The rows of these keys, in their order. One that cannot be read, since SQLite keeps any text as a time, hides no others.
+async fn one_by_one(connection: &mut Conn, keys: &[String]) -> QueryResult<Vec<Row>> {
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        match fractals::table.find(key).first(connection).await.optional() {
+            Err(DeserializationError(error)) => tracing::warn!(%error, "the record of {key} is left out"),
+            row => rows.extend(row?),
+        }
+    }
+    Ok(rows)
+}
+
+fn wanted(filter: &Filter) -> fractals::BoxedQuery<'_, Backend> {
     let mut query = dsl::fractals.into_boxed::<Backend>();
     if let Some(state) = filter.state {
         query = query.filter(dsl::state.eq(state.name()));
@@ -192,7 +229,7 @@ async fn list(connection: &mut Conn, filter: &Filter) -> QueryResult<Vec<Row>> {
     if let Some(worker) = &filter.worker {
         query = query.filter(dsl::worker.eq(worker));
     }
-    query.order((dsl::created_at.desc(), dsl::uuid)).limit(i64::from(filter.limit)).load(connection).await
+    query.order((dsl::created_at.desc(), dsl::uuid)).limit(i64::from(filter.limit))
 }
 
 async fn counts(connection: &mut Conn) -> QueryResult<Vec<(String, i64)>> {

@@ -9,8 +9,9 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::RecyclingMethod;
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub(super) type Conn = SyncConnectionWrapper<SqliteConnection>;
@@ -29,6 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 fn recycling() -> RecyclingMethod<Conn> {
     RecyclingMethod::Fast
+}
+
+fn is_gone(server: &Server) -> bool {
+    server.is_gone()
 }
 
 /// SQLite has a statement for many rows, but not one that diesel can prepare once.
@@ -60,25 +65,49 @@ mod queries;
 
 pub(super) use connections::Database;
 
-/// The file.
+/// The file: its path, and which one it was when it was first opened, by device and inode.
 #[derive(Clone)]
-pub(super) struct Server(PathBuf);
+pub(super) struct Server {
+    path: PathBuf,
+    identity: Arc<OnceLock<(u64, u64)>>,
+}
 
 impl Server {
     pub fn new(path: PathBuf) -> Server {
-        Server(path)
+        Server { path, identity: Arc::default() }
     }
 
     async fn connect(&self) -> ConnectionResult<Conn> {
-        let path = self.0.clone();
-        blocking(move || establish(&path)).await.map(Conn::new)
+        let server = self.clone();
+        blocking(move || server.establish()).await.map(Conn::new)
+    }
+
+    /// Another file in its place must not be written half of the records, nor a new one be made there.
+    fn establish(&self) -> ConnectionResult<SqliteConnection> {
+        if self.is_gone() {
+            return Err(refused("it was deleted or replaced"));
+        }
+        let connection = establish(&self.path)?;
+        if let Ok(about) = std::fs::metadata(&self.path) {
+            self.identity.get_or_init(|| (about.dev(), about.ino()));
+        }
+        Ok(connection)
+    }
+
+    /// Whether the file was deleted, or another one put in its place. What cannot be looked at now is taken for what it was.
+    fn is_gone(&self) -> bool {
+        match (self.identity.get(), std::fs::metadata(&self.path)) {
+            (Some(known), Ok(about)) => *known != (about.dev(), about.ino()),
+            (Some(_), Err(error)) => error.kind() == std::io::ErrorKind::NotFound,
+            (None, _) => false,
+        }
     }
 
     /// One exclusive transaction around everything is the lock that keeps other processes out.
     async fn migrate(&self, _: Conn) -> Result<Vec<String>, Error> {
-        let path = self.0.clone();
+        let server = self.clone();
         let ran = tokio::task::spawn_blocking(move || {
-            let mut connection = establish(&path)?;
+            let mut connection = server.establish()?;
             connection.exclusive_transaction(|connection| migrations::run(connection, MIGRATIONS))
         });
         ran.await.unwrap_or_else(|e| Err(e.into())).map_err(migrations::failed)
@@ -111,6 +140,9 @@ fn check(path: &Path, fresh: bool) -> ConnectionResult<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         return Err(refused(format!("there is no folder {}", folder.display())));
+    }
+    if path.is_dir() {
+        return Err(refused("it is a folder"));
     }
     let needed = if fresh { folder } else { path };
     rustix::fs::access(needed, rustix::fs::Access::WRITE_OK)

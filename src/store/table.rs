@@ -6,6 +6,7 @@ use crate::fractal::{Border, Palette, Scene, SceneFields};
 use crate::task::{Drawn, End, Outcome, Task};
 use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Timestamp};
 use uuid::Uuid;
 
 // 32 columns, as many as diesel's feature 32-column-tables allows; Cargo.toml says what the next one takes.
@@ -44,6 +45,11 @@ diesel::table! {
         finished_at -> Nullable<Timestamp>,
         due_at -> Timestamp,
     }
+}
+
+diesel::define_sql_function! {
+    /// The first of the two that is there.
+    fn coalesce(first: Nullable<Timestamp>, second: Nullable<Timestamp>) -> Nullable<Timestamp>;
 }
 
 diesel::table! {

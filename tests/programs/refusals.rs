@@ -100,6 +100,20 @@ fn a_file_that_is_no_database_is_a_matter_of_settings() {
     }
 }
 
+/// No server has anything to do with it.
+#[test]
+fn a_folder_in_the_place_of_the_file_is_a_matter_of_settings() {
+    let home = home();
+    let url = format!("sqlite:{}", home.path().display());
+    let commands: [&[&str]; 3] = [&["list"], &["tracker"], &["up", "--exit"]];
+    for arguments in commands {
+        let told = oat(home.path(), &[arguments, &["--database-url", &url]].concat());
+        assert_eq!(told.status.code(), Some(2), "{arguments:?}: {}", stderr(&told));
+        assert!(stderr(&told).contains("it is a folder"), "{arguments:?}: {}", stderr(&told));
+        assert!(!stderr(&told).contains("mariadb"), "{arguments:?}: {}", stderr(&told));
+    }
+}
+
 #[test]
 fn what_is_not_there_is_not_found() {
     let home = home();

@@ -31,6 +31,16 @@ fn postgres_with_tls(folder: &std::path::Path) -> Server {
     server
 }
 
+/// The certificate of somebody else.
+fn stranger(folder: &std::path::Path) -> String {
+    let file = folder.join("stranger.pem").display().to_string();
+    let mut made = Command::new("openssl");
+    made.args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
+    made.args(["-subj", "/CN=stranger", "-keyout", "/dev/null", "-out", &file]);
+    assert!(made.output().unwrap().status.success());
+    file
+}
+
 fn with(server: &Server, host: &str, parameters: &str) -> String {
     let mut url = url::Url::parse(&server.url()).unwrap();
     url.set_host(Some(host)).unwrap();
@@ -42,13 +52,17 @@ fn with(server: &Server, host: &str, parameters: &str) -> String {
 async fn postgres_is_encrypted_as_the_url_says() {
     let folder = tempfile::tempdir().unwrap();
     let server = postgres_with_tls(folder.path());
-    let trusted = format!("sslmode=verify-full&sslrootcert={}/cert.pem", folder.path().display());
+    let certificate = format!("sslrootcert={}/cert.pem", folder.path().display());
+    let trusted = format!("sslmode=verify-full&{certificate}");
+    let chained = ["require", "verify-ca"].map(|mode| format!("sslmode={mode}&{certificate}"));
     for (host, parameters, encrypted) in [
         ("localhost", "", "f"),
         ("localhost", "sslmode=disable", "f"),
         ("localhost", "sslmode=prefer", "t"),
         ("127.0.0.1", "sslmode=require", "t"),
         ("localhost", trusted.as_str(), "t"),
+        ("127.0.0.1", chained[0].as_str(), "t"),
+        ("127.0.0.1", chained[1].as_str(), "t"),
     ] {
         let store = Store::open(&with(&server, host, parameters)).await.unwrap();
         let asked = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'oat'";
@@ -56,9 +70,20 @@ async fn postgres_is_encrypted_as_the_url_says() {
         store.close().await;
         support::wait_until("the connection is gone", || server.sql(asked).is_empty());
     }
-    for (host, parameters) in [("localhost", "sslmode=verify-full"), ("127.0.0.1", trusted.as_str())] {
+    let stranger = stranger(folder.path());
+    let unchained = ["require", "verify-ca"].map(|mode| format!("sslmode={mode}&sslrootcert={stranger}"));
+    for (host, parameters) in [
+        ("localhost", "sslmode=verify-full"),
+        ("127.0.0.1", trusted.as_str()),
+        ("localhost", unchained[0].as_str()),
+        ("localhost", unchained[1].as_str()),
+    ] {
         let error = Store::open(&with(&server, host, parameters)).await.err().unwrap();
         assert!(matches!(&error, Error::Unreachable { why, .. } if why.contains("ertificate")), "{error}");
+    }
+    for parameters in [certificate.clone(), format!("sslmode=prefer&{certificate}")] {
+        let error = Store::open(&with(&server, "localhost", &parameters)).await.err().unwrap();
+        assert!(matches!(&error, Error::Url { why, .. } if why.contains("sslmode=verify-ca")), "{error}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::Server;
 use crate::*;
-use oat::store::Error;
+use oat::store::{Error, Filter};
 use std::process::{Command, Stdio};
 
 async fn refused(url: &str) -> Error {
@@ -110,7 +110,7 @@ async fn a_server_that_is_not_there_is_told() {
 #[tokio::test]
 async fn a_bad_url_is_refused_with_a_reason() {
     let error = refused("redis://:hunter2@cache/0").await;
-    for known in ["sqlite:", "mysql:", "postgres:", "redis"] {
+    for known in ["sqlite:", "mysql:", "postgres:"] {
         assert!(error.to_string().contains(known), "{error}");
     }
     for url in [
@@ -120,6 +120,15 @@ async fn a_bad_url_is_refused_with_a_reason() {
         "sqlite::memory:",
         "mysql://oat:hunter2@db:port/oat",
         "mysql://oat:hunter2@db/oat?colour=hunter2",
+        "mysql://oat:12?hunter2=x@db/oat",
+        "mysql://oat:hunter2",
+        "mysql://oat@127.0.0.1:1/oat?ssl_ca=/nowhere/ca.pem",
+        "mysql://oat@127.0.0.1:1/oat?require_ssl=false&ssl_ca=/nowhere/ca.pem",
+        "host=127.0.0.1 user=oat password=hun:hunter2",
+        "postgres://oat@127.0.0.1:1/oat?hunter2=x",
+        "postgres://oat:12?sslmode=hunter2@127.0.0.1:1/oat",
+        "postgres://oat@127.0.0.1:1/oat?sslrootcert=/nowhere/ca.pem",
+        "postgres://oat@db.example:1/oat?sslmode=prefer&sslrootcert=/nowhere/ca.pem",
         "postgres://oat:hunter2@db:port/oat",
         "postgres://oat:hunter2@db/oat?sslmode=perhaps",
         "postgres://oat:hunter2@localhost/oat?sslmode=verify-full&sslrootcert=/nowhere/ca.pem",
@@ -127,6 +136,27 @@ async fn a_bad_url_is_refused_with_a_reason() {
         let error = refused(url).await;
         assert!(matches!(error, Error::Url { .. }) && !error.is_environment(), "{url}: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn no_part_of_a_password_is_shown_whatever_is_in_it() {
+    let error = refused("postgres://oat@127.0.0.1:1/oat?password=hun@hunter2").await;
+    assert!(error.to_string().starts_with("cannot reach postgres://"), "{error}");
+}
+
+/// SQLite keeps any text as a time; the others do not take it.
+#[tokio::test]
+async fn a_damaged_time_hides_no_other_record() {
+    let place = Place::sqlite();
+    let (store, three) = (place.store().await, tasks(3));
+    store.insert(&three, noon(), noon()).await.unwrap();
+    place.sql(&format!("UPDATE fractals SET created_at = 'garbage' WHERE uuid = '{}'", three[0].uuid)).await;
+    assert_eq!(store.list(&Filter::default()).await.unwrap().len(), 2);
+    let later = noon() + seconds(60);
+    assert_eq!(store.claim_due(later, later, 10, true).await.unwrap().len(), 2);
+    assert_eq!(store.claim_due(later, later, 10, true).await, Ok(vec![]), "the damaged one is not in the way again");
+    let error = store.find(&three[0].uuid.to_string()).await.unwrap_err();
+    assert!(!error.is_environment(), "{error}");
 }
 
 #[tokio::test]
@@ -146,6 +176,31 @@ async fn a_file_that_is_no_database_is_told() {
         .unwrap();
     let error = refused(&format!("sqlite:{}", file.display())).await;
     assert!(error.to_string().contains("not an SQLite file"), "{error}");
+}
+
+/// Who commits into a file that nobody can find any more, and acknowledges, has lost it.
+#[tokio::test]
+async fn a_file_that_is_taken_away_is_no_store_any_more() {
+    for replaced in [false, true] {
+        let (place, other) = (Place::sqlite(), Place::sqlite());
+        let (store, before) = (place.store().await, tasks(2));
+        store.insert(&before, noon(), noon()).await.unwrap();
+        other.store().await.close().await;
+        let [path, another] = [&place, &other].map(|place| place.url.strip_prefix("sqlite:").unwrap());
+        match replaced {
+            true => std::fs::rename(another, path).unwrap(),
+            false => std::fs::remove_file(path).unwrap(),
+        }
+        for error in [
+            store.finish(&[drawn(before[0].uuid, "a")], noon()).await.unwrap_err(),
+            store.insert(&tasks(1), noon(), noon()).await.unwrap_err(),
+            store.counts().await.unwrap_err(),
+            store.migrate().await.unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("was deleted or replaced") && !error.is_environment(), "{error}");
+        }
+        assert_eq!(std::path::Path::new(path).exists(), replaced, "nothing is made in its place");
+    }
 }
 
 #[tokio::test]

@@ -20,20 +20,38 @@ pub(super) fn each(urls: &str) -> Vec<&str> {
     from.zip(ends.iter().copied().chain([urls.len()])).map(|(from, to)| &urls[from..to]).collect()
 }
 
+/// A text that begins like no URL of a broker may be a password from its first letter.
 fn mask_one(url: &str) -> String {
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), url),
-    };
-    let (user, place) = match rest.rsplit_once('@') {
-        Some((login, place)) => (Some(login.split(':').next().unwrap_or_default()), place),
-        None => (None, rest),
-    };
-    let place = place.split(['?', '#']).next().unwrap_or_default();
-    match user {
-        Some(user) => format!("{scheme}{user}:***@{place}"),
-        None => format!("{scheme}{place}"),
+    match url.split_once(':') {
+        Some((scheme @ ("amqp" | "amqps"), rest)) => match rest.strip_prefix("//") {
+            Some(rest) => format!("{scheme}://{}", place(rest)),
+            None => format!("{scheme}:***"),
+        },
+        _ => "***".into(),
     }
+}
+
+/// User, host and vhost. The last `@` ends the password, even one that should have been percent-encoded and was not; where
+/// one comes after a `/`, `?` or `#`, nobody can say what is the password. In `user:password` the host was forgotten.
+fn place(rest: &str) -> String {
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let vhost = tail.split(['?', '#']).next().unwrap_or_default();
+    let first = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+    match authority.rsplit_once('@') {
+        _ if tail.contains('@') => "***".into(),
+        Some((login, host)) => format!("{}:***@{host}{vhost}", first(login)),
+        None if is_host(authority) => format!("{authority}{vhost}"),
+        None => format!("{}:***", first(authority)),
+    }
+}
+
+/// `host`, `host:port` or `[address]:port`.
+fn is_host(text: &str) -> bool {
+    let port = match text.starts_with('[') {
+        true => text.rsplit(']').next().unwrap_or_default(),
+        false => text.find(':').map_or("", |at| &text[at..]),
+    };
+    port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// What the URL says, with the defaults filled in.
@@ -70,9 +88,17 @@ mod tests {
     fn a_masked_url_never_holds_its_password() {
         let table = [
             ("amqp://user:secret@host:5672/%2f", "amqp://user:***@host:5672/%2f"),
-            ("amqps://user:se@cr:et/secret@host", "amqps://user:***@host"),
+            ("amqps://user:se@cr:et@host", "amqps://user:***@host"),
+            ("amqps://user:se@cr:et/secret@host", "amqps://***"),
+            ("amqp://user@host/oat?password=sec@ret", "amqp://***"),
+            ("amqp://[::1]:5672/oat", "amqp://[::1]:5672/oat"),
+            ("amqp://user:secret", "amqp://user:***"),
+            ("amqp:secret", "amqp:***"),
+            ("amqp:user:secret@host", "amqp:***"),
+            ("secret", "***"),
+            ("secret://host", "***"),
             ("amqp://host/oat?password=secret", "amqp://host/oat"),
-            ("user:secret@host", "user:***@host"),
+            ("user:secret@host", "***"),
             ("amqp://user@host", "amqp://user:***@host"),
             ("amqp://localhost//", "amqp://localhost//"),
             ("amqp://u:a;b@one;amqps://u:c@two/v?x=y", "amqp://u:***@one;amqps://u:***@two/v"),
