@@ -17,6 +17,7 @@ mod large;
 mod light;
 mod palette;
 mod picture;
+mod reading;
 mod scene;
 mod viewport;
 
