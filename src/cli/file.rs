@@ -1,7 +1,6 @@
 //! Files that people have named. Whatever happens, there is the whole new one or the one that was there before.
 
 use super::failure::Usage;
-use anyhow::Context;
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -9,11 +8,15 @@ use std::path::Path;
 
 /// All that is in a file. One that is not there is not found.
 pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    match std::fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Usage::not_found(format!("there is no file {}", path.display())).into())
-        }
-        read => read.with_context(|| format!("read {}", path.display())),
+    std::fs::read(path).map_err(|error| unread(path, error))
+}
+
+/// Why a file could not be read. To look for another place, which helps whoever writes, would be of no use here.
+pub fn unread(path: &Path, error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => Usage::not_found(format!("there is no file {}", path.display())).into(),
+        io::ErrorKind::PermissionDenied => Usage::new(format!("read {}: {error}", path.display())).into(),
+        _ => anyhow::Error::new(error).context(format!("read {}", path.display())),
     }
 }
 
