@@ -369,3 +369,5 @@ fn the_same_seed_gives_the_same_tasks() {
 #[path = "programs/refusals.rs"]
 mod refusals;
 mod support;
+#[path = "programs/strangers.rs"]
+mod strangers;

@@ -32,12 +32,8 @@ pub struct Args {
     /// What it is called in results [default: host:pid]
     #[arg(long)]
     name: Option<String>,
-    /// Refuses larger pictures
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels, value_parser = clap::value_parser!(u64).range(1..))]
-    max_pixels: u64,
-    /// Refuses higher iteration limits
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_iterations, value_parser = clap::value_parser!(u32).range(1..))]
-    max_iterations: u32,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Refuses what came more often: it ends workers
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: u32,
@@ -85,7 +81,7 @@ impl Args {
             results: names.results,
             encoding: self.encoding.into(),
             pictures,
-            limits: Limits { max_pixels: self.max_pixels, max_iterations: self.max_iterations },
+            limits: (&self.limits).into(),
             slots: self.prefetch,
             max_attempts: self.max_attempts,
             grace: Duration::from_secs(self.grace),
@@ -100,6 +96,23 @@ impl Args {
 }
 
 /// The threads that draw, for the whole process.
+/// What is not drawn, whoever asks for it.
+#[derive(Debug, clap::Args)]
+pub struct LimitArgs {
+    /// Refuses larger pictures
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels, value_parser = clap::value_parser!(u64).range(1..))]
+    max_pixels: u64,
+    /// Refuses higher iteration limits
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_iterations, value_parser = clap::value_parser!(u32).range(1..))]
+    max_iterations: u32,
+}
+
+impl From<&LimitArgs> for Limits {
+    fn from(args: &LimitArgs) -> Limits {
+        Limits { max_pixels: args.max_pixels, max_iterations: args.max_iterations }
+    }
+}
+
 pub fn drawing_threads(threads: Option<u16>) -> anyhow::Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("oat-draw-{number}"));
     pool.num_threads(threads.unwrap_or(0).into()).build_global().context("start the drawing threads")

@@ -102,13 +102,13 @@ impl Limits {
         let (pixels, iterations) = (scene.points(), scene.iterations);
         if pixels > self.max_pixels {
             return Err(Invalid::new(format!(
-                "too many pixels: {pixels} with all their samples, this worker draws {}",
+                "too many pixels: {pixels} with all their samples, {} are the limit",
                 self.max_pixels
             )));
         }
         if iterations > self.max_iterations {
             return Err(Invalid::new(format!(
-                "too many iterations: {iterations}, this worker draws {}",
+                "too many iterations: {iterations}, {} are the limit",
                 self.max_iterations
             )));
         }
