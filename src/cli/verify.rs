@@ -3,6 +3,7 @@
 use super::connect::StoreArgs;
 use super::daemon::runtime;
 use super::failure::Usage;
+use super::file::unread;
 use super::output::{counted, tell, title};
 use super::records::is_file;
 use super::worker::{LimitArgs, drawing_threads};
@@ -14,6 +15,7 @@ use crate::store::{Filter, Record, State};
 use crate::task::Drawn;
 use anyhow::Context;
 use sha2::{Digest, Sha256};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -48,7 +50,7 @@ Examples:
   oat verify --all
   oat verify dragon.png          without records: the file says how to draw it
 
-Exit status: 0 everything is as recorded, 6 something differs.";
+Exit status: 0 everything is as recorded, 5 not found, 6 something differs.";
 
 const DIFFERS: u8 = 6;
 
@@ -118,6 +120,7 @@ fn redrawn(scene: &Scene, limits: &Limits) -> Result<Encoded, String> {
 fn compare_file(file: &Path, limits: &Limits) -> anyhow::Result<Vec<String>> {
     match std::fs::read(file) {
         Ok(png) => Ok(compare_png(&png, limits).err().into_iter().collect()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(unread(file, error)),
         Err(error) => Ok(vec![format!("it cannot be read: {error}")]),
     }
 }

@@ -122,8 +122,12 @@ fn an_exchange_that_is_not_there_is_not_found() {
 fn a_file_that_is_not_there_is_not_found() {
     let home = home();
     assert!(oat(home.path(), &["setup"]).status.success());
-    let commands: [&[&str]; 3] =
-        [&["show", "no.png"], &["draw", "--like", "no.png"], &["bus", "publish", "Made", "no.png"]];
+    let commands: [&[&str]; 4] = [
+        &["show", "no.png"],
+        &["verify", "no.png"],
+        &["draw", "--like", "no.png"],
+        &["bus", "publish", "Made", "no.png"],
+    ];
     for arguments in commands {
         let missing = oat(home.path(), arguments);
         assert_eq!(missing.status.code(), Some(5), "{arguments:?}: {}", stderr(&missing));
