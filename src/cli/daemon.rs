@@ -41,16 +41,19 @@ pub struct DaemonArgs {
 }
 
 impl DaemonArgs {
-    /// Starts logging and runs `service` until it ends or a signal has brought it to its end.
+    /// Starts logging and runs `service` until it ends or a signal has brought it to its end. `passwords` are the files
+    /// that it will read.
     pub fn run<F>(
         &self,
         environment: &Environment,
+        passwords: &[Option<&Path>],
         service: impl FnOnce(Shutdown, LogBus) -> F,
     ) -> anyhow::Result<ExitCode>
     where
         F: Future<Output = anyhow::Result<ExitCode>>,
     {
         if self.daemonize && !self.detached {
+            stays_behind(passwords)?;
             return self.detach();
         }
         if self.detached {
@@ -89,6 +92,18 @@ impl DaemonArgs {
             .context("start the background process")?;
         tell!("{}", child.id());
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A process in the background has no standard input: a password on it would never arrive.
+fn stays_behind(passwords: &[Option<&Path>]) -> anyhow::Result<()> {
+    let inputs = ["-", "/dev/stdin"].map(Path::new);
+    match passwords.iter().flatten().find(|file| inputs.contains(*file)) {
+        Some(file) => {
+            let why = format!("with --daemonize the password cannot come from standard input ({})", file.display());
+            Err(Usage::new(why).fix("a file that holds it, or no --daemonize").into())
+        }
+        None => Ok(()),
     }
 }
 
@@ -144,16 +159,6 @@ fn lock(path: &Path) -> anyhow::Result<File> {
             }
         }
     }
-}
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        // While it is locked, so that it cannot become somebody else's. It may have been removed already.
-        if is_at(&self.locked, &self.path) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
     Err(held(path).into())
 }
 
@@ -168,3 +173,13 @@ fn held(path: &Path) -> Usage {
     let number = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u32>().ok());
     let who = number.map_or("another process".to_owned(), |number| format!("process {number}, which runs,"));
     Usage::new(format!("{who} holds {}", path.display())).fix("wait for its end, or another --pid-file")
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // While it is locked, so that it cannot become somebody else's. It may have been removed already.
+        if is_at(&self.locked, &self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -60,7 +60,8 @@ Examples:
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        self.daemon.run(environment, |shutdown, log_bus| self.work(environment, shutdown, log_bus))
+        let passwords = [self.bus.password_file(environment)];
+        self.daemon.run(environment, &passwords, |shutdown, log_bus| self.work(environment, shutdown, log_bus))
     }
 
     async fn work(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {
@@ -95,7 +96,6 @@ impl Args {
     }
 }
 
-/// The threads that draw, for the whole process.
 /// What is not drawn, whoever asks for it.
 #[derive(Debug, clap::Args)]
 pub struct LimitArgs {
@@ -113,6 +113,7 @@ impl From<&LimitArgs> for Limits {
     }
 }
 
+/// The threads that draw, for the whole process.
 pub fn drawing_threads(threads: Option<u16>) -> anyhow::Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("oat-draw-{number}"));
     pool.num_threads(threads.unwrap_or(0).into()).build_global().context("start the drawing threads")

@@ -216,6 +216,26 @@ fn a_password_file_serves_all_brokers() {
     assert!(!stderr(&down).contains("canary"), "{}", stderr(&down));
 }
 
+/// It was lost: the daemon has no standard input, and an empty line was taken for a password.
+#[test]
+fn a_daemon_in_the_background_takes_no_password_from_standard_input() {
+    let home = home();
+    let log = home.path().join("log");
+    let refused = |program_name: &str, arguments: &[&str], variable: (&str, &str)| {
+        let mut daemon = program(program_name, home.path());
+        daemon.args(["--daemonize", "--log-file"]).arg(&log).args(arguments).env(variable.0, variable.1);
+        let refused = daemon.output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{program_name} {arguments:?}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains("standard input"), "{}", stderr(&refused));
+        assert!(refused.stdout.is_empty() && !log.exists());
+    };
+    for input in ["-", "/dev/stdin"] {
+        refused("oat-worker", &["--amqp-url=amqp://ada@host", "--amqp-password-file", input], ("_", ""));
+        refused("oat-worker", &["--amqp-url=amqp://ada@host"], ("OAT_AMQP_PASSWORD_FILE", input));
+        refused("oat-tracker", &["--database-url=mysql://ada@host/oat"], ("OAT_DATABASE_PASSWORD_FILE", input));
+    }
+}
+
 /// Nobody hears why, but the status still says it. A daemon logs into the void.
 #[test]
 fn a_standard_error_that_is_full_or_closed_changes_no_status() {
