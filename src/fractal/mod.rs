@@ -31,5 +31,6 @@ pub use formula::Formula;
 pub use large::{LARGE, write_large};
 pub use palette::{Palette, Rgb};
 pub use picture::Picture;
+pub(crate) use scene::harmless;
 pub use scene::{Invalid, Limits, Scene, SceneFields};
 pub use viewport::Viewport;
