@@ -36,7 +36,8 @@ pub fn write_whole<T>(
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let old = path.metadata().ok().map(|data| data.permissions());
     let mut unfinished = tempfile::Builder::new();
-    unfinished.prefix(".").suffix(".oat-tmp");
+    // Not the suffix of the workers' unfinished files: one that starts in this folder would take it for a dead one's.
+    unfinished.prefix(".").suffix(".oat-part");
     // What nobody else may read is not shown to them while it is written, either.
     unfinished.permissions(old.clone().unwrap_or(Permissions::from_mode(0o666)));
     let unfinished = unfinished.tempfile_in(folder).map_err(bare)?;
@@ -82,6 +83,7 @@ fn flushed<T>(file: &File, write: impl FnOnce(&mut BufWriter<&File>) -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pictures::Pictures;
     use std::fs;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -142,5 +144,17 @@ mod tests {
             write_whole(&path, |out| out.write_all(b"new").map(Some)).unwrap();
             assert_eq!((mode(), fs::read(&path).unwrap().as_slice()), (kept, b"new".as_slice()));
         }
+    }
+
+    #[test]
+    fn a_worker_that_starts_in_the_same_folder_takes_nothing_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let drawn = write_whole(&path, |out| {
+            Pictures::open(folder.path())?;
+            out.write_all(b"new").map(Some)
+        });
+        drawn.unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 }
