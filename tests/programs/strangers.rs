@@ -1,6 +1,6 @@
 //! Files and records of strangers: what `oat show` and `oat verify` say of them, and that they say it at once.
 
-use crate::{home, oat, stderr, stdout};
+use crate::{home, json_lines, oat, stderr, stdout};
 use oat::fractal::{Formula, Palette, Picture, Scene, Viewport};
 use std::path::Path;
 
@@ -41,5 +41,17 @@ fn what_a_record_claims_is_not_drawn_without_limits() {
         assert_eq!(beyond.status.code(), Some(6), "{}", stderr(&beyond));
         assert_eq!(stdout(&beyond).matches("not drawn again: too many").count(), 2, "{}", stdout(&beyond));
         assert!(stdout(&beyond).contains("0 match, 2 differ"), "{}", stdout(&beyond));
+    }
+}
+
+#[test]
+fn a_file_has_the_version_that_its_record_has() {
+    let home = home();
+    let file = home.path().join("a.png");
+    let file = file.to_str().unwrap();
+    for (border, version) in [("none", 1), ("dark", 2)] {
+        assert!(oat(home.path(), &["draw", "--size=9x9", "--border", border, "-o", file]).status.success());
+        let shown = &json_lines(&oat(home.path(), &["show", file, "--json"]))[0];
+        assert_eq!((&shown["v"], shown.get("uuid"), shown.get("name")), (&version.into(), None, None), "{shown}");
     }
 }
