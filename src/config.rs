@@ -49,13 +49,23 @@ impl Environment {
     /// `OAT_AMQP_URL`, then `AMQP_URL`, then the embedded bus in the data folder.
     pub fn bus_url(&self, flag: Option<&str>, password_file: Option<&Path>) -> anyhow::Result<String> {
         let url = flag.or(self.get("OAT_AMQP_URL")).or(self.get("AMQP_URL"));
-        self.url(url, password_file.or(self.get("OAT_AMQP_PASSWORD_FILE").map(Path::new)))
+        self.url(url, self.bus_password_file(password_file))
+    }
+
+    /// The file that holds the password of the bus, if there is one: `OAT_AMQP_PASSWORD_FILE`.
+    pub fn bus_password_file<'a>(&'a self, flag: Option<&'a Path>) -> Option<&'a Path> {
+        flag.or(self.get("OAT_AMQP_PASSWORD_FILE").map(Path::new))
     }
 
     /// `OAT_DATABASE_URL`, then `DATABASE_URL`, then the same file that holds the embedded bus.
     pub fn database_url(&self, flag: Option<&str>, password_file: Option<&Path>) -> anyhow::Result<String> {
         let url = flag.or(self.get("OAT_DATABASE_URL")).or(self.get("DATABASE_URL"));
-        self.url(url, password_file.or(self.get("OAT_DATABASE_PASSWORD_FILE").map(Path::new)))
+        self.url(url, self.database_password_file(password_file))
+    }
+
+    /// The file that holds the password of the database, if there is one: `OAT_DATABASE_PASSWORD_FILE`.
+    pub fn database_password_file<'a>(&'a self, flag: Option<&'a Path>) -> Option<&'a Path> {
+        flag.or(self.get("OAT_DATABASE_PASSWORD_FILE").map(Path::new))
     }
 
     fn url(&self, url: Option<&str>, password_file: Option<&Path>) -> anyhow::Result<String> {
@@ -116,7 +126,11 @@ fn first_line(file: &Path) -> io::Result<String> {
         (true, false) => io::stdin().read_line(&mut line)?,
         (false, _) => BufReader::new(File::open(file)?).read_line(&mut line)?,
     };
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    match line.trim_end_matches(['\r', '\n']) {
+        // A login without a password would only be refused later, with words that lead nowhere.
+        "" => Err(io::Error::other("its first line is empty")),
+        password => Ok(password.to_owned()),
+    }
 }
 
 /// The password for every URL that has none of its own: the brokers of a cluster are separated by semicolons.
@@ -170,6 +184,17 @@ mod tests {
         std::fs::write(file.path(), "p@ss/word\n").unwrap();
         let url = Environment::default().bus_url(Some("amqp://ada@host/%2f"), Some(file.path())).unwrap();
         assert_eq!(url, "amqp://ada:p%40ss%2Fword@host/%2f");
+    }
+
+    #[test]
+    fn an_empty_line_is_no_password() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for empty in ["", "\n", "\r\nsecond line"] {
+            std::fs::write(file.path(), empty).unwrap();
+            let refused = Environment::default().bus_url(Some("amqp://ada@host/%2f"), Some(file.path())).unwrap_err();
+            let told = format!("{refused:#}");
+            assert!(told.contains(&*file.path().to_string_lossy()) && told.contains("empty"), "{told}");
+        }
     }
 
     #[test]

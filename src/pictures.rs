@@ -3,9 +3,11 @@
 //! A reader never sees half a picture, and what [`Pictures::save`] has returned for survives a power cut. The bus
 //! and the records are not known here.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirEntry, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use tracing::warn;
 use uuid::Uuid;
 
 /// What the names of unfinished files end in.
@@ -57,16 +59,25 @@ impl Pictures {
         Ok(path)
     }
 
-    /// Removes unfinished files whose writer is dead: the kernel has then freed the lock on them.
+    /// Removes unfinished files whose writer is dead: the kernel has then freed the lock on them. One that cannot be
+    /// removed, since it is another user's for instance, is in nobody's way.
     pub fn sweep(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            if path.to_str().is_some_and(|path| path.ends_with(UNFINISHED)) {
-                remove_if_abandoned(&path)?;
+            let entry = entry?;
+            if is_unfinished(&entry)
+                && let Err(error) = remove_if_abandoned(&entry.path())
+            {
+                warn!("cannot remove the unfinished {}: {error}", entry.path().display());
             }
         }
         Ok(())
     }
+}
+
+/// A folder or a pipe with such a name is not ours, and to open a pipe would take until somebody writes.
+fn is_unfinished(entry: &DirEntry) -> bool {
+    let named = entry.file_name().as_bytes().ends_with(UNFINISHED.as_bytes());
+    named && entry.file_type().is_ok_and(|kind| kind.is_file())
 }
 
 /// The file comes back open, since its lock tells the others that its writer lives.
@@ -94,6 +105,7 @@ fn remove_if_abandoned(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
 
     fn names(folder: &Path) -> Vec<String> {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -118,6 +130,28 @@ mod tests {
         let _lock = write(&living, b"half").unwrap();
         Pictures::open(folder.path()).unwrap();
         assert_eq!(names(folder.path()), [".b.oat-tmp"]);
+    }
+
+    /// The name is Latin-1, as of an older system: é is one byte.
+    #[test]
+    fn a_folder_is_swept_whatever_it_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let pictures = Pictures::open(folder.path().join(OsStr::from_bytes(b"caf\xe9"))).unwrap();
+        fs::write(pictures.folder().join(".a.oat-tmp"), b"half").unwrap();
+        pictures.sweep().unwrap();
+        assert!(names(pictures.folder()).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_swept_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("folder.oat-tmp")).unwrap();
+        std::os::unix::fs::symlink(".", folder.path().join("link.oat-tmp")).unwrap();
+        fs::write(folder.path().join(".z.oat-tmp"), b"half").unwrap();
+        Pictures::open(folder.path()).unwrap();
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, ["folder.oat-tmp", "link.oat-tmp"]);
     }
 
     #[test]

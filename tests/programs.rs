@@ -218,7 +218,9 @@ fn oat_draw_shows_a_picture_in_a_terminal() {
 #[test]
 fn a_reader_who_has_seen_enough_is_no_failure() {
     let home = home();
-    for arguments in [&["draw", "--size", "400x300", "-o", "-"][..], &["scenes"], &["--help"]] {
+    // The second is large enough to be written band by band.
+    let large = ["draw", "--size=12000x10700", "--iterations=1", "--palette=classic", "-o", "-"];
+    for arguments in [&["draw", "--size", "400x300", "-o", "-"][..], &large, &["scenes"], &["--help"]] {
         // A pipe whose other end is closed already.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -389,4 +391,6 @@ fn the_same_seed_gives_the_same_tasks() {
 
 #[path = "programs/refusals.rs"]
 mod refusals;
+#[path = "programs/strangers.rs"]
+mod strangers;
 mod support;

@@ -132,6 +132,11 @@ impl BusArgs {
         Ok(environment.bus_url(self.amqp_url.as_deref(), self.amqp_password_file.as_deref()).map_err(settings)?)
     }
 
+    /// Whence its password comes.
+    pub fn password_file<'a>(&'a self, environment: &'a Environment) -> Option<&'a Path> {
+        environment.bus_password_file(self.amqp_password_file.as_deref())
+    }
+
     /// Opens the bus and declares everything on it. `name` is how the broker lists this program.
     pub async fn open(&self, environment: &Environment, name: &str) -> anyhow::Result<Connection> {
         self.open_with(environment, self.names().topology(), name).await
@@ -220,6 +225,11 @@ impl StoreArgs {
     pub fn url(&self, environment: &Environment) -> anyhow::Result<String> {
         let (url, file) = (self.database_url.as_deref(), self.database_password_file.as_deref());
         Ok(environment.database_url(url, file).map_err(settings)?)
+    }
+
+    /// Whence their password comes.
+    pub fn password_file<'a>(&'a self, environment: &'a Environment) -> Option<&'a Path> {
+        environment.database_password_file(self.database_password_file.as_deref())
     }
 
     /// Opens the records as they are.

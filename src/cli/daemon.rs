@@ -8,10 +8,10 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::{self, Listener, Logging};
 use anyhow::Context;
 use clap::Args;
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs::{self, File, Metadata, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 #[derive(Args, Debug)]
@@ -41,16 +41,19 @@ pub struct DaemonArgs {
 }
 
 impl DaemonArgs {
-    /// Starts logging and runs `service` until it ends or a signal has brought it to its end.
+    /// Starts logging and runs `service` until it ends or a signal has brought it to its end. `passwords` are the files
+    /// that it will read.
     pub fn run<F>(
         &self,
         environment: &Environment,
+        passwords: &[Option<&Path>],
         service: impl FnOnce(Shutdown, LogBus) -> F,
     ) -> anyhow::Result<ExitCode>
     where
         F: Future<Output = anyhow::Result<ExitCode>>,
     {
         if self.daemonize && !self.detached {
+            stays_behind(passwords)?;
             return self.detach();
         }
         if self.detached {
@@ -92,6 +95,18 @@ impl DaemonArgs {
     }
 }
 
+/// A process in the background has no standard input: a password on it would never arrive.
+fn stays_behind(passwords: &[Option<&Path>]) -> anyhow::Result<()> {
+    let inputs = ["-", "/dev/stdin"].map(Path::new);
+    match passwords.iter().flatten().find(|file| inputs.contains(*file)) {
+        Some(file) => {
+            let why = format!("with --daemonize the password cannot come from standard input ({})", file.display());
+            Err(Usage::new(why).fix("a file that holds it, or no --daemonize").into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// The log of a command that is no daemon: only trouble, on standard error. Waiting for a broker is told; whoever waits in
 /// silence believes that it hangs.
 pub fn log_trouble(environment: &Environment, listener: Option<Listener>) -> anyhow::Result<()> {
@@ -109,25 +124,62 @@ pub fn process_name() -> String {
     format!("{}:{}", rustix::system::uname().nodename().to_string_lossy(), std::process::id())
 }
 
-struct PidFile(PathBuf);
+/// How often a pid file is looked for anew that vanishes while it is locked.
+const LOCKING: u32 = 8;
+
+/// The lock on it says that its daemon lives. The number in it is for people: after a crash it may be a stranger's.
+struct PidFile {
+    path: PathBuf,
+    locked: File,
+}
 
 impl PidFile {
     /// Refuses a file that another running process holds; one that was left behind is taken over.
     fn write(path: PathBuf) -> anyhow::Result<PidFile> {
-        let other = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<i32>().ok());
-        let other = other.and_then(Pid::from_raw).filter(|pid| *pid != rustix::process::getpid());
-        if let Some(pid) = other.filter(|pid| test_kill_process(*pid) != Err(Errno::SRCH)) {
-            let why = format!("process {pid}, which runs, has written {}", path.display());
-            return Err(Usage::new(why).fix(format!("kill {pid}, or another --pid-file")).into());
-        }
-        fs::write(&path, format!("{}\n", std::process::id())).with_context(|| format!("write {}", path.display()))?;
-        Ok(PidFile(path))
+        let mut file = lock(&path)?;
+        let number = format!("{}\n", std::process::id());
+        let written = file.set_len(0).and_then(|()| file.write_all(number.as_bytes()));
+        written.with_context(|| format!("write {}", path.display()))?;
+        Ok(PidFile { path, locked: file })
     }
+}
+
+/// The file behind `path`, which nobody else can lock until it is closed.
+fn lock(path: &Path) -> anyhow::Result<File> {
+    for _ in 0..LOCKING {
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        let file = file.with_context(|| format!("write {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) if is_at(&file, path) => return Ok(file),
+            // Its daemon has ended meanwhile, and removed it.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("lock {}", path.display()));
+            }
+        }
+    }
+    Err(held(path).into())
+}
+
+/// Whether others who open `path` get this file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |data: Metadata| (data.dev(), data.ino());
+    let (here, there) = (file.metadata().map(identity), fs::metadata(path).map(identity));
+    here.is_ok() && here.ok() == there.ok()
+}
+
+fn held(path: &Path) -> Usage {
+    let number = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let who = number.map_or("another process".to_owned(), |number| format!("process {number}, which runs,"));
+    Usage::new(format!("{who} holds {}", path.display())).fix("wait for its end, or another --pid-file")
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // Somebody else may have removed it already.
-        let _ = fs::remove_file(&self.0);
+        // While it is locked, so that it cannot become somebody else's. It may have been removed already.
+        if is_at(&self.locked, &self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }

@@ -201,3 +201,21 @@ fn io_advice(error: &std::io::Error) -> (u8, Vec<String>) {
         _ => (1, Vec::new()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::file::unread;
+    use std::path::Path;
+
+    /// Whoever may not read a file is not helped by another folder to write to.
+    #[test]
+    fn another_place_is_named_to_whoever_may_not_write() {
+        let denied = || std::io::Error::from(ErrorKind::PermissionDenied);
+        let reading = unread(Path::new("secret.png"), denied());
+        assert!(reading.to_string().contains("read secret.png: permission denied"), "{reading}");
+        assert_eq!(advice(&reading), (2, Vec::new()));
+        let (status, fixes) = advice(&anyhow::Error::new(denied()).context("write a.png"));
+        assert!(status == 2 && fixes[0].contains("-o FILE"), "{fixes:?}");
+    }
+}

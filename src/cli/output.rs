@@ -74,7 +74,8 @@ pub async fn unread() {
     }
 }
 
-/// A record as one JSON object: `"v":1`, the scene's fields flat, times in RFC 3339, durations in seconds.
+/// A record as one JSON object: the task as it travels, with the version that it has there and the scene's fields flat;
+/// times in RFC 3339, durations in seconds.
 pub fn record_json(record: &Record) -> Value {
     let mut object = task_json(&record.task);
     let drawn = record.drawn.as_ref();

@@ -123,7 +123,8 @@ struct Ranges {
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         self.plan().check().map_err(Usage::new)?;
-        self.daemon.run(environment, |shutdown, log_bus| self.produce(environment, shutdown, log_bus))
+        let passwords = [self.bus.password_file(environment), self.store.password_file(environment)];
+        self.daemon.run(environment, &passwords, |shutdown, log_bus| self.produce(environment, shutdown, log_bus))
     }
 
     async fn produce(

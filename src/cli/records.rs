@@ -2,17 +2,19 @@
 
 use super::connect::StoreArgs;
 use super::daemon::runtime;
-use super::output::{age, record_json, say, size, table, tell, title};
+use super::output::{age, record_json, say, size, table, task_json, tell, title};
 use super::scene::scene_of;
 use crate::config::Environment;
 use crate::fractal::Scene;
 use crate::store::{Filter, Record, State};
+use crate::task::Task;
 use chrono::Utc;
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use uuid::Uuid;
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -143,7 +145,7 @@ const FIELDS: [&str; 30] = [
 impl ShowArgs {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let object = match is_file(&self.what) {
-            true => scene_json(&scene_of(Path::new(&self.what))?),
+            true => scene_json(scene_of(Path::new(&self.what))?),
             false => record_json(&self.record(environment)?),
         };
         if self.json {
@@ -165,9 +167,10 @@ impl ShowArgs {
     }
 }
 
-fn scene_json(scene: &Scene) -> Value {
-    let mut object = serde_json::to_value(scene).expect("a scene has a form");
-    object["v"] = json!(1);
+/// As a task that draws it would say it, but for the uuid, which the file alone does not tell.
+fn scene_json(scene: Scene) -> Value {
+    let mut object = task_json(&Task { uuid: Uuid::nil(), name: None, scene });
+    object.as_object_mut().expect("a task is an object").remove("uuid");
     object
 }
 

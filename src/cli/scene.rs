@@ -202,6 +202,6 @@ impl SceneArgs {
 /// The scene that oat has written into a PNG.
 pub fn scene_of(file: &Path) -> anyhow::Result<Scene> {
     let png = read(file)?;
-    let (_, scene) = Picture::from_png(&png).with_context(|| format!("read {}", file.display()))?;
+    let (_, scene) = Picture::claims(&png).with_context(|| format!("read {}", file.display()))?;
     Ok(scene.ok_or_else(|| Usage::new(format!("{} does not say how it was drawn: it is not oat's", file.display())))?)
 }

@@ -45,7 +45,8 @@ Examples:
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        self.daemon.run(environment, |shutdown, log_bus| self.track(environment, shutdown, log_bus))
+        let passwords = [self.bus.password_file(environment), self.store.password_file(environment)];
+        self.daemon.run(environment, &passwords, |shutdown, log_bus| self.track(environment, shutdown, log_bus))
     }
 
     async fn track(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {

@@ -32,12 +32,8 @@ pub struct Args {
     /// What it is called in results [default: host:pid]
     #[arg(long)]
     name: Option<String>,
-    /// Refuses larger pictures
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels, value_parser = clap::value_parser!(u64).range(1..))]
-    max_pixels: u64,
-    /// Refuses higher iteration limits
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_iterations, value_parser = clap::value_parser!(u32).range(1..))]
-    max_iterations: u32,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Refuses what came more often: it ends workers
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: u32,
@@ -64,7 +60,8 @@ Examples:
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        self.daemon.run(environment, |shutdown, log_bus| self.work(environment, shutdown, log_bus))
+        let passwords = [self.bus.password_file(environment)];
+        self.daemon.run(environment, &passwords, |shutdown, log_bus| self.work(environment, shutdown, log_bus))
     }
 
     async fn work(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {
@@ -85,7 +82,7 @@ impl Args {
             results: names.results,
             encoding: self.encoding.into(),
             pictures,
-            limits: Limits { max_pixels: self.max_pixels, max_iterations: self.max_iterations },
+            limits: (&self.limits).into(),
             slots: self.prefetch,
             max_attempts: self.max_attempts,
             grace: Duration::from_secs(self.grace),
@@ -96,6 +93,23 @@ impl Args {
         logging.finish().await;
         connection.close().await;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What is not drawn, whoever asks for it.
+#[derive(Debug, clap::Args)]
+pub struct LimitArgs {
+    /// Refuses larger pictures
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels, value_parser = clap::value_parser!(u64).range(1..))]
+    max_pixels: u64,
+    /// Refuses higher iteration limits
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_iterations, value_parser = clap::value_parser!(u32).range(1..))]
+    max_iterations: u32,
+}
+
+impl From<&LimitArgs> for Limits {
+    fn from(args: &LimitArgs) -> Limits {
+        Limits { max_pixels: args.max_pixels, max_iterations: args.max_iterations }
     }
 }
 

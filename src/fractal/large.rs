@@ -19,6 +19,40 @@ pub fn write_large(scene: &Scene, stop: &Stop, out: impl Write) -> io::Result<Op
 }
 
 fn write_bands(scene: &Scene, stop: &Stop, out: impl Write, pixels_of_a_band: u64) -> io::Result<Option<String>> {
+    let mut out = Remembering { out, error: None };
+    let written = encode_bands(scene, stop, &mut out, pixels_of_a_band);
+    written.map_err(|told| out.error.unwrap_or(told))
+}
+
+/// Keeps the error of a write: the encoder hands on its words, and not whether it was a reader who has gone.
+struct Remembering<W> {
+    out: W,
+    error: Option<io::Error>,
+}
+
+impl<W> Remembering<W> {
+    fn kept<T>(&mut self, written: io::Result<T>) -> io::Result<T> {
+        written.map_err(|error| {
+            let kind = error.kind();
+            self.error = Some(error);
+            kind.into()
+        })
+    }
+}
+
+impl<W: Write> Write for Remembering<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.kept(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.kept(flushed)
+    }
+}
+
+fn encode_bands(scene: &Scene, stop: &Stop, out: impl Write, pixels_of_a_band: u64) -> io::Result<Option<String>> {
     let size @ (width, height) = (scene.viewport().width(), scene.viewport().height());
     let indexed = scene.colouring().is_indexed();
     let colours: Option<Vec<Rgb>> = indexed.then(Palette::classic_colours);
@@ -58,6 +92,32 @@ mod tests {
                 assert_eq!(checksum, picture.checksum());
                 assert!(picture == draw(&scene, &Stop::default()).unwrap());
             }
+        }
+    }
+
+    /// Takes so many bytes, and then its reader is gone.
+    struct Until(usize);
+
+    impl Write for Until {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::BrokenPipe)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Whoever has seen enough is no failure, and only the kind of the error says so.
+    #[test]
+    fn why_a_picture_could_not_be_written_is_told_as_it_was() {
+        let scene = catalogue::place("galaxies").unwrap().scene(170, 130, Samples::default()).unwrap();
+        let mut png = Vec::new();
+        write_bands(&scene, &Stop::default(), &mut png, 170 * 40).unwrap();
+        for taken in [0, 7, 20, 100, 500, 5000, png.len() - 1] {
+            let error = write_bands(&scene, &Stop::default(), Until(taken), 170 * 40).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "after {taken} bytes: {error}");
         }
     }
 }

@@ -17,6 +17,7 @@ mod large;
 mod light;
 mod palette;
 mod picture;
+mod reading;
 mod scene;
 mod viewport;
 
@@ -30,5 +31,6 @@ pub use formula::Formula;
 pub use large::{LARGE, write_large};
 pub use palette::{Palette, Rgb};
 pub use picture::Picture;
+pub(crate) use scene::harmless;
 pub use scene::{Invalid, Limits, Scene, SceneFields};
 pub use viewport::Viewport;

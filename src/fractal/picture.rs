@@ -1,6 +1,6 @@
 //! Pixels, and the PNG they become. The same scene gives the same bytes, for a given version of oat.
 
-use super::{Invalid, Palette, Rgb, Scene};
+use super::{Palette, Rgb, Scene};
 use std::collections::HashMap;
 use std::io::Write;
 
@@ -86,24 +86,6 @@ impl Picture {
     /// BLAKE3 of the raw rows, in lower-case hexadecimal. It survives a change of the PNG encoder.
     pub fn checksum(&self) -> String {
         blake3::hash(&self.rgb).to_hex().to_string()
-    }
-
-    /// The pixels of a PNG of 8 bits, and the scene, if oat has written one into it.
-    pub fn from_png(png: &[u8]) -> Result<(Picture, Option<Scene>), Invalid> {
-        let invalid = |error: png::DecodingError| Invalid::new(format!("not a PNG that can be read: {error}"));
-        let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
-        decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
-        let mut reader = decoder.read_info().map_err(invalid)?;
-        let (width, height) = reader.info().size();
-        if reader.output_color_type().0 != png::ColorType::Rgb {
-            return Err(Invalid::new("not a picture of oat's: those are red, green and blue"));
-        }
-        let mut rgb = vec![0; reader.output_buffer_size().ok_or_else(|| Invalid::new("the picture is too large"))?];
-        reader.next_frame(&mut rgb).map_err(invalid)?;
-        reader.finish().map_err(invalid)?;
-        let chunk = reader.info().utf8_text.iter().find(|chunk| chunk.keyword == SCENE);
-        let scene = chunk.and_then(|chunk| serde_json::from_str(&chunk.get_text().ok()?).ok());
-        Ok((Picture::new(width, height, rgb), scene))
     }
 
     /// The PNG of a scene's picture. The scene is written into it, so that it can be drawn again from the file alone.

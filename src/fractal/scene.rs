@@ -15,14 +15,19 @@ pub struct Invalid(String);
 
 impl Invalid {
     /// A refusal with its reason. It may quote what was sent, and a hostile sender sends much: what follows the first
-    /// 300 characters is left out.
+    /// 300 characters is left out, and control characters are replaced.
     pub fn new(reason: impl Into<String>) -> Invalid {
-        let reason = reason.into();
+        let reason = harmless(&reason.into());
         match reason.char_indices().nth(300) {
             Some((end, _)) => Invalid(format!("{}…", &reason[..end])),
             None => Invalid(reason),
         }
     }
+}
+
+/// What a stranger says, on one line and with nothing in it that a terminal would obey.
+pub fn harmless(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// The same scene gives the same pixels and the same PNG bytes everywhere.
@@ -102,13 +107,13 @@ impl Limits {
         let (pixels, iterations) = (scene.points(), scene.iterations);
         if pixels > self.max_pixels {
             return Err(Invalid::new(format!(
-                "too many pixels: {pixels} with all their samples, this worker draws {}",
+                "too many pixels: {pixels} with all their samples, {} are the limit",
                 self.max_pixels
             )));
         }
         if iterations > self.max_iterations {
             return Err(Invalid::new(format!(
-                "too many iterations: {iterations}, this worker draws {}",
+                "too many iterations: {iterations}, {} are the limit",
                 self.max_iterations
             )));
         }

@@ -10,7 +10,7 @@
 //! those with a reason, instead of drawing something else, and draws all others as ever.
 
 use super::{Drawn, End, Outcome, Refused, Task};
-use crate::fractal::{Border, Invalid, Scene, SceneFields, julia_constant};
+use crate::fractal::{Border, Invalid, Scene, SceneFields, harmless, julia_constant};
 use chrono::{DateTime, Utc};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -223,7 +223,7 @@ impl TryFrom<OutcomeBody> for Outcome {
             return Err(Invalid::new("the result and the task inside it have different uuids"));
         }
         let end = match (body.reason, body.duration, body.checksum) {
-            (Some(reason), _, _) => End::Failed { reason: reason.chars().take(500).collect() },
+            (Some(reason), _, _) => End::Failed { reason: harmless(&reason).chars().take(500).collect() },
             (None, Some(duration), Some(checksum)) => {
                 End::Drawn(drawn(duration, checksum, body.pixel_checksum, body.size)?)
             }

@@ -1,7 +1,7 @@
 //! What the programs refuse, and how they say it: wrong usage, wrong settings, servers that are down, what is not there.
 
 use crate::{home, oat, program, stderr, support};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 #[test]
 fn a_wrong_flag_is_usage_and_suggests_the_right_one() {
@@ -136,8 +136,12 @@ fn an_exchange_that_is_not_there_is_not_found() {
 fn a_file_that_is_not_there_is_not_found() {
     let home = home();
     assert!(oat(home.path(), &["setup"]).status.success());
-    let commands: [&[&str]; 3] =
-        [&["show", "no.png"], &["draw", "--like", "no.png"], &["bus", "publish", "Made", "no.png"]];
+    let commands: [&[&str]; 4] = [
+        &["show", "no.png"],
+        &["verify", "no.png"],
+        &["draw", "--like", "no.png"],
+        &["bus", "publish", "Made", "no.png"],
+    ];
     for arguments in commands {
         let missing = oat(home.path(), arguments);
         assert_eq!(missing.status.code(), Some(5), "{arguments:?}: {}", stderr(&missing));
@@ -170,21 +174,40 @@ fn a_file_that_is_not_there_is_no_event() {
 fn a_pid_file_belongs_to_one_daemon_until_it_ends() {
     let home = home();
     let pid_file = home.path().join("pid");
-    let start = || {
-        let mut producer = program("oat-producer", home.path());
-        producer.args(["--one-shot", "--max-tasks=1"]).arg("--pid-file").arg(&pid_file).output().unwrap()
+    let started = |name: &str, arguments: &[&str]| {
+        let mut daemon = program(name, home.path());
+        daemon.args(arguments).arg("--pid-file").arg(&pid_file).stderr(Stdio::piped());
+        daemon.spawn().unwrap()
     };
-    std::fs::write(&pid_file, std::process::id().to_string()).unwrap();
-    let refused = start();
+    let produced = || started("oat-producer", &["--one-shot", "--max-tasks=1"]).wait_with_output().unwrap();
+    let mut worker = started("oat-worker", &["--quiet", "--idle-exit=60"]);
+    let number = worker.id().to_string();
+    support::wait_until("it is written", || std::fs::read_to_string(&pid_file).is_ok_and(|text| text.trim() == number));
+    let refused = produced();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains(&std::process::id().to_string()), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains(&number), "{}", stderr(&refused));
     assert!(pid_file.exists());
 
-    let mut gone = Command::new("true").spawn().unwrap();
-    gone.wait().unwrap();
-    std::fs::write(&pid_file, gone.id().to_string()).unwrap();
-    assert_eq!(start().status.code(), Some(0));
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    assert!(pid_file.exists());
+    assert_eq!(produced().status.code(), Some(0));
     assert!(!pid_file.exists());
+}
+
+/// After a crash the number may be anybody's by now, and the file may hold anything.
+#[test]
+fn what_stands_in_a_pid_file_that_nobody_holds_is_no_matter() {
+    let home = home();
+    let pid_file = home.path().join("pid");
+    for left_behind in [&std::process::id().to_string(), "-5", "0", "nonsense", ""] {
+        std::fs::write(&pid_file, left_behind).unwrap();
+        let mut producer = program("oat-producer", home.path());
+        producer.args(["--one-shot", "--max-tasks=1"]).arg("--pid-file").arg(&pid_file);
+        let produced = producer.output().unwrap();
+        assert_eq!(produced.status.code(), Some(0), "{left_behind:?}: {}", stderr(&produced));
+        assert!(!pid_file.exists());
+    }
 }
 
 /// A cluster takes it, too; what is not there is a matter of settings.
@@ -205,6 +228,26 @@ fn a_password_file_serves_all_brokers() {
     let down = look();
     assert_eq!(down.status.code(), Some(4), "{}", stderr(&down));
     assert!(!stderr(&down).contains("canary"), "{}", stderr(&down));
+}
+
+/// It was lost: the daemon has no standard input, and an empty line was taken for a password.
+#[test]
+fn a_daemon_in_the_background_takes_no_password_from_standard_input() {
+    let home = home();
+    let log = home.path().join("log");
+    let refused = |program_name: &str, arguments: &[&str], variable: (&str, &str)| {
+        let mut daemon = program(program_name, home.path());
+        daemon.args(["--daemonize", "--log-file"]).arg(&log).args(arguments).env(variable.0, variable.1);
+        let refused = daemon.output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{program_name} {arguments:?}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains("standard input"), "{}", stderr(&refused));
+        assert!(refused.stdout.is_empty() && !log.exists());
+    };
+    for input in ["-", "/dev/stdin"] {
+        refused("oat-worker", &["--amqp-url=amqp://ada@host", "--amqp-password-file", input], ("_", ""));
+        refused("oat-worker", &["--amqp-url=amqp://ada@host"], ("OAT_AMQP_PASSWORD_FILE", input));
+        refused("oat-tracker", &["--database-url=mysql://ada@host/oat"], ("OAT_DATABASE_PASSWORD_FILE", input));
+    }
 }
 
 /// Nobody hears why, but the status still says it. A daemon logs into the void.

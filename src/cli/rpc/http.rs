@@ -32,7 +32,8 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        self.daemon.run(environment, |shutdown, log_bus| self.serve(environment, shutdown, log_bus))
+        let passwords = [self.target.bus.password_file(environment)];
+        self.daemon.run(environment, &passwords, |shutdown, log_bus| self.serve(environment, shutdown, log_bus))
     }
 
     async fn serve(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {

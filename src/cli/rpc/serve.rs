@@ -37,7 +37,8 @@ impl Args {
         if self.target.wire == Wire::Oslo {
             self.target.server.get_or_insert_with(|| "myname".into());
         }
-        self.daemon.run(environment, |shutdown, log_bus| self.serve(environment, shutdown, log_bus))
+        let passwords = [self.target.bus.password_file(environment)];
+        self.daemon.run(environment, &passwords, |shutdown, log_bus| self.serve(environment, shutdown, log_bus))
     }
 
     async fn serve(&self, environment: &Environment, shutdown: Shutdown, log_bus: LogBus) -> anyhow::Result<ExitCode> {

@@ -147,3 +147,17 @@ fn a_refusal_names_the_task_if_it_can_be_read() {
     assert_eq!(refused.uuid, Some(uuid));
     assert_eq!(Task::decode(Some("application/x-python-serialize"), b"\x80\x02}q\x00.").unwrap_err().uuid, None);
 }
+
+/// Reasons are shown on terminals and in logs, whoever gave them.
+#[test]
+fn what_strangers_say_stays_on_its_line_and_commands_no_terminal() {
+    let hostile = "\u{1b}[31mRED\u{1b}[2J\nforged line\u{85}";
+    let outcome = outcome(End::Failed { reason: hostile.into() });
+    let encoded = outcome.encode(Encoding::Json);
+    let heard = Outcome::decode(Some(JSON), &encoded).unwrap();
+    assert_eq!(heard.end, End::Failed { reason: "\u{fffd}[31mRED\u{fffd}[2J\u{fffd}forged line\u{fffd}".into() });
+    let text = String::from_utf8(encoded).unwrap();
+    let refused = Outcome::decode(Some(JSON), text.replace("ember", "\\u001b[2J\\n").as_bytes()).unwrap_err();
+    let reason = refused.reason.to_string();
+    assert!(reason.contains("unknown variant") && !reason.contains(char::is_control), "{reason:?}");
+}
