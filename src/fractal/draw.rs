@@ -47,7 +47,8 @@ pub fn bands<T>(mut rows: &mut [T], unit: usize, points: usize) -> Vec<[&mut [T]
     bands
 }
 
-/// Draws; `None` if it was called off. The memory needed is three or four bytes a pixel, and a little for each thread.
+/// Draws; `None` if it was called off. The memory needed is three or four bytes a pixel and, for each thread, 12 bytes for
+/// each sample of a band: little, but where two rows are more than [`POINTS`].
 pub fn draw(scene: &Scene, stop: &Stop) -> Option<Picture> {
     Some(picture(scene, draw_rows(scene, 0..scene.viewport().height(), stop)?))
 }
