@@ -44,6 +44,16 @@ fn hello_service_asks_and_is_answered_in_a_file_and_on_a_broker() {
     }
 }
 
+#[test]
+fn hello_rpc_calls_and_is_answered_in_a_file_and_on_a_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&[][..], &[rabbitmq_url()][..]] {
+        let hello = Command::new(example("hello_rpc")).args(arguments).current_dir(folder.path()).output().unwrap();
+        let expected = "42.0\nZeroDivisionError: that is not defined\nnobody serves the service \"rpc.hello\"\n";
+        assert_eq!(String::from_utf8_lossy(&hello.stdout), expected, "{hello:?}");
+    }
+}
+
 /// The two services of products, with a database each.
 struct Shop {
     url: String,
