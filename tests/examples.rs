@@ -25,33 +25,29 @@ fn example(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-#[test]
-fn hello_bus_says_hello_in_a_file_and_on_a_broker() {
+/// Runs an example in a file and on a broker, and expects the same of both.
+fn assert_that_it_says(name: &str, expected: &str) {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&[][..], &[rabbitmq_url()][..]] {
-        let hello = Command::new(example("hello_bus")).args(arguments).current_dir(folder.path()).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&hello.stdout), "greeting.english: Hello, bus!\n", "{hello:?}");
+        let hello = Command::new(example(name)).args(arguments).current_dir(folder.path()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&hello.stdout), expected, "{hello:?}");
     }
+}
+
+#[test]
+fn hello_bus_says_hello_in_a_file_and_on_a_broker() {
+    assert_that_it_says("hello_bus", "greeting.english: Hello, bus!\n");
 }
 
 #[test]
 fn hello_service_asks_and_is_answered_in_a_file_and_on_a_broker() {
-    let folder = tempfile::tempdir().unwrap();
-    for arguments in [&[][..], &[rabbitmq_url()][..]] {
-        let hello = Command::new(example("hello_service")).args(arguments).current_dir(folder.path()).output().unwrap();
-        let expected = "{\"left\":7}\nstock.Reserve failed: \"there are twelve\"\n";
-        assert_eq!(String::from_utf8_lossy(&hello.stdout), expected, "{hello:?}");
-    }
+    assert_that_it_says("hello_service", "{\"left\":7}\nstock.Reserve failed: \"there are twelve\"\n");
 }
 
 #[test]
 fn hello_rpc_calls_and_is_answered_in_a_file_and_on_a_broker() {
-    let folder = tempfile::tempdir().unwrap();
-    for arguments in [&[][..], &[rabbitmq_url()][..]] {
-        let hello = Command::new(example("hello_rpc")).args(arguments).current_dir(folder.path()).output().unwrap();
-        let expected = "42.0\nZeroDivisionError: that is not defined\nnobody serves the service \"rpc.hello\"\n";
-        assert_eq!(String::from_utf8_lossy(&hello.stdout), expected, "{hello:?}");
-    }
+    let expected = "42.0\nZeroDivisionError: that is not defined\nnobody serves the service \"rpc.hello\"\n";
+    assert_that_it_says("hello_rpc", expected);
 }
 
 /// The two services of products, with a database each.

@@ -159,8 +159,9 @@ impl BusArgs {
             let what = format!("there is no bus yet: there is no {}", path.display());
             Usage::not_found(what).fix("begin here:      oat up")
         };
-        let limit = |usual| bus::Options { connect_timeout: patience, confirm_timeout: patience, ..usual };
-        self.open_existing(environment, limit(self.options(environment, name)), nowhere).await
+        let usual = self.options(environment, name);
+        let options = bus::Options { connect_timeout: patience, confirm_timeout: patience, ..usual };
+        self.open_existing(environment, options, nowhere).await
     }
 
     /// Opens a bus to call who serves there: where no bus is, nobody does. Waits no longer than `patience` to connect.

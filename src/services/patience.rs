@@ -1,6 +1,7 @@
 //! Trouble of the environment is not the task's fault: wait and try again, for as long as it takes.
 
 use crate::shutdown::Shutdown;
+use crate::store;
 use rand::RngExt;
 use std::fmt::Display;
 use std::time::Duration;
@@ -8,6 +9,14 @@ use tracing::{info, warn};
 
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// A store's answer as [`persist`] takes it: it is asked again only while the database is away.
+pub fn settled<T>(answer: Result<T, store::Error>) -> Result<Result<T, store::Error>, store::Error> {
+    match answer {
+        Err(error) if error.is_environment() => Err(error),
+        settled => Ok(settled),
+    }
+}
 
 /// Tries until it works: the waits double, with jitter, up to ten seconds. `None` only if shutdown is asked for
 /// between two tries; a try under way is never cut off. `doing` names it for the log.

@@ -1,7 +1,7 @@
 //! Invents tasks, stores their records, pushes them onto the bus, sleeps, and begins again.
 
 use super::outbox::Outbox;
-use super::patience::persist;
+use super::patience::{persist, settled};
 use super::plan::Plan;
 use crate::shutdown::Shutdown;
 use crate::store::Error;
@@ -86,11 +86,7 @@ pub async fn store(outbox: &Outbox, tasks: &[Task], shutdown: &Shutdown) -> anyh
         let now = Utc::now();
         match outbox.store.insert(tasks, now, now + outbox.patience.unpublished).await {
             Err(Error::Exists(_)) if unsure.load(Relaxed) => Ok(Ok(())),
-            Err(error) if error.is_environment() => {
-                unsure.store(true, Relaxed);
-                Err(error)
-            }
-            settled => Ok(settled),
+            answer => settled(answer).inspect_err(|_| unsure.store(true, Relaxed)),
         }
     })
     .await;
@@ -106,13 +102,8 @@ pub async fn store(outbox: &Outbox, tasks: &[Task], shutdown: &Shutdown) -> anyh
 /// what could not be marked before shutdown, the sweeper finds.
 pub async fn publish(outbox: &Outbox, tasks: &[Task], shutdown: &Shutdown) -> usize {
     let confirmed = outbox.publish(tasks, 0).await;
-    let marked = persist("mark the published tasks", shutdown, || async {
-        match outbox.mark(&confirmed, 0).await {
-            Err(error) if error.is_environment() => Err(error),
-            settled => Ok(settled),
-        }
-    })
-    .await;
+    let mark = || async { settled(outbox.mark(&confirmed, 0).await) };
+    let marked = persist("mark the published tasks", shutdown, mark).await;
     if let Some(Err(error)) = marked {
         warn!("could not mark the published tasks: {error}");
     }

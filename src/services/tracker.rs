@@ -2,7 +2,7 @@
 //! the dead letters with its reason.
 
 use super::announce::Announcer;
-use super::patience::persist;
+use super::patience::{persist, settled};
 use super::{Event, Events};
 use crate::bus::{Connection, Consumer, Delivery};
 use crate::shutdown::Shutdown;
@@ -98,13 +98,8 @@ impl Tracker {
 
     /// Waits while the database is away. `None` if shutdown comes first.
     async fn finish(&self, outcomes: &[Outcome], shutdown: &Shutdown) -> Option<Result<Vec<Finished>, store::Error>> {
-        persist("record the results", shutdown, || async {
-            match self.store.finish(outcomes, Utc::now()).await {
-                Err(error) if error.is_environment() => Err(error),
-                settled => Ok(settled),
-            }
-        })
-        .await
+        persist("record the results", shutdown, || async { settled(self.store.finish(outcomes, Utc::now()).await) })
+            .await
     }
 
     /// What is recorded now; and what was before, if this result came already and its tracker may have died since.

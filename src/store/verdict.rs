@@ -6,7 +6,7 @@
 
 use super::{Finished, State};
 use crate::fractal::Scene;
-use crate::task::{Drawn, End, Outcome};
+use crate::task::{End, Outcome};
 
 /// As much of a record as the rules look at.
 #[derive(Clone, Debug)]
@@ -20,12 +20,10 @@ pub(super) struct Known {
 impl Known {
     /// What a record of this scene shows after this outcome.
     pub fn after(outcome: &Outcome, scene: Option<Scene>) -> Known {
-        let (state, drawn) = match &outcome.end {
-            End::Drawn(drawn) => (State::Done, Some(drawn.clone())),
-            End::Failed { .. } => (State::Failed, None),
+        let (state, checksum, pixel_checksum) = match &outcome.end {
+            End::Drawn(drawn) => (State::Done, Some(drawn.checksum.clone()), drawn.pixel_checksum.clone()),
+            End::Failed { .. } => (State::Failed, None, None),
         };
-        let (checksum, pixel_checksum) =
-            drawn.map_or((None, None), |Drawn { checksum, pixel_checksum, .. }| (Some(checksum), pixel_checksum));
         Known { state, scene, checksum, pixel_checksum }
     }
 

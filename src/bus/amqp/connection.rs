@@ -126,14 +126,14 @@ impl Connection {
 
     /// The same if nobody consumes it and nothing waits in it; whether it is gone.
     pub async fn delete_unused_queue(&self, queue: &str) -> Result<bool, Error> {
+        if self.0.plan.queue(queue).is_some_and(|known| known.kind == QueueKind::Quorum) {
+            let why = "RabbitMQ deletes a quorum queue only whatever is in it; declare a classic one".into();
+            return Err(Error::Unsupported { what: format!("queue {queue:?}"), why });
+        }
         self.delete(queue, true).await
     }
 
     async fn delete(&self, queue: &str, unused: bool) -> Result<bool, Error> {
-        if unused && self.0.plan.queue(queue).is_some_and(|known| known.kind == QueueKind::Quorum) {
-            let why = "RabbitMQ deletes a quorum queue only whatever is in it; declare a classic one".into();
-            return Err(Error::Unsupported { what: format!("queue {queue:?}"), why });
-        }
         let known = self.0.plan.forget(queue);
         let delete = |session: Arc<Session>| {
             let (plan, queue) = (self.0.plan.clone(), queue.to_owned());
