@@ -8,7 +8,7 @@ use oat::bus::{Binding, Connection, Consumer, Error, Exchange, ExchangeKind, Opt
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 const MESSAGES: i64 = 300;
@@ -103,6 +103,25 @@ async fn a_broker_that_falls_silent_is_given_up_by_its_heartbeat() {
     delivery.ack().await.unwrap();
     bus.close().await;
     observer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_to_whom_nothing_comes_but_deliveries_keeps_its_connection() {
+    let name = unique("fed");
+    let options = Options { heartbeat: Duration::from_secs(1), ..patient() };
+    let bus = Connection::open(rabbitmq_url(), plain(&name), options).await.unwrap();
+    let (publisher, mut consumer) = (bus.publisher(), bus.consume(&name, 2).await.unwrap());
+    publisher.publish("", &name, numbered(0)).await.unwrap();
+    // The one before is acknowledged when the next is here: one is always out, and would come again by a new connection.
+    let (begun, mut last) = (Instant::now(), consumer.next().await.unwrap());
+    while begun.elapsed() < Duration::from_secs(6) {
+        publisher.publish("", &name, numbered(number(&last) + 1)).await.unwrap();
+        let next = soon("the next comes", consumer.next()).await.unwrap();
+        assert_eq!((number(&next), next.redelivered), (number(&last) + 1, false));
+        std::mem::replace(&mut last, next).ack().await.unwrap();
+    }
+    last.ack().await.unwrap();
+    bus.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

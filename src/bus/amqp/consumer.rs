@@ -10,6 +10,7 @@ use super::inbox::Inbox;
 use super::keeper::{Keeper, Wish};
 use super::lease::Lease;
 use super::receipt::Receipt;
+use super::tap::Arrival;
 use std::future::poll_fn;
 use std::sync::Arc;
 use tokio::task::coop::cooperative;
@@ -25,13 +26,13 @@ pub struct Consumer {
 impl Consumer {
     pub(super) async fn start(bus: Arc<Bus>, queue: &str, prefetch: u16) -> Result<Consumer, Error> {
         // To AMQP a prefetch of 0 means no limit at all.
-        let wish = Arc::new(Wish { plan: bus.plan.clone(), queue: queue.into(), prefetch: prefetch.max(1) });
+        let (inbox, prefetch) = (Arc::new(Inbox::default()), prefetch.max(1));
+        let wish = Arc::new(Wish { plan: bus.plan.clone(), queue: queue.into(), prefetch, inbox: inbox.clone() });
         let subscribe = |session| {
             let wish = wish.clone();
             async move { wish.subscribe(session).await }
         };
         let first = bus.insist("starting to consume", subscribe).await?;
-        let inbox = Arc::new(Inbox::default());
         let keeper = Keeper { wish, link: bus.consuming.clone(), inbox: inbox.clone() };
         bus.tasks.spawn_on(keeper.work(first), &bus.plan.runtime);
         Ok(Consumer { queue: queue.into(), inbox, bus })
@@ -42,27 +43,26 @@ impl Consumer {
         loop {
             let (delivery, lease) = tokio::select! {
                 biased;
-                // Neither lapin nor the inbox knows of tokio's budget: while there is more, nobody else would get a turn.
+                // The inbox does not know of tokio's budget: while there is more, nobody else would get a turn.
                 parcel = cooperative(poll_fn(|context| self.inbox.poll_next(context))) => parcel,
-                () = self.inbox.filled.notified() => continue,
                 () = self.inbox.over.cancelled() => return None,
             };
             // A delivery of a lost session is skipped: it is back in its queue, and may be somebody else's by now. The
             // keeper clears them away as soon as it notices; this is for the moment before.
-            if delivery.acker.usable() && lease.session.alive() {
+            if lease.usable() {
                 return Some(self.hand_out(delivery, lease));
             }
         }
     }
 
-    fn hand_out(&self, delivery: lapin::message::Delivery, lease: Arc<Lease>) -> Delivery {
-        let receipt = AnyReceipt::Amqp(Receipt::new(delivery.delivery_tag, delivery.acker, lease, self.bus.clone()));
+    fn hand_out(&self, delivery: Arrival, lease: Arc<Lease>) -> Delivery {
+        let receipt = AnyReceipt::Amqp(Receipt::new(delivery.tag, lease, self.bus.clone()));
         let arrived = arrived(&delivery.properties, delivery.data, delivery.redelivered);
         Delivery {
             message: arrived.message,
             queue: self.queue.clone(),
-            exchange: delivery.exchange.to_string(),
-            routing_key: delivery.routing_key.to_string(),
+            exchange: delivery.exchange,
+            routing_key: delivery.routing_key,
             redelivered: delivery.redelivered,
             attempt: arrived.attempt,
             deaths: arrived.deaths,

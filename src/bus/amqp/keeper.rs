@@ -28,13 +28,15 @@ pub(super) struct Wish {
     pub plan: Arc<Plan>,
     pub queue: String,
     pub prefetch: u16,
+    /// Where deliveries go.
+    pub inbox: Arc<Inbox>,
 }
 
-/// One handle to what the broker delivers; each wakes who polls it. When the last goes, the broker is told to stop.
-#[derive(Clone)]
+/// What the broker delivers to. When it goes, the broker is told to stop.
 pub(super) struct Subscription {
-    pub stream: lapin::Consumer,
-    pub lease: Arc<Lease>,
+    /// Its deliveries are tapped; here it ends.
+    stream: lapin::Consumer,
+    lease: Arc<Lease>,
 }
 
 impl Wish {
@@ -55,13 +57,16 @@ impl Wish {
         let channel = session.channel().await.map_err(about)?;
         session.ask(channel.basic_qos(self.prefetch, BasicQosOptions { global: false })).await.map_err(about)?;
         let (session, prefetch, runtime) = (session.clone(), self.prefetch, self.plan.runtime.clone());
+        let inbox = Arc::downgrade(&self.inbox);
         // To its end even if nobody waits for it any more: lapin would keep a consumer whose answer nobody took, and all
         // that is delivered to it.
         let subscribing = async move {
+            let lease = Lease::new(session.clone(), channel, prefetch, &runtime);
+            lease.fill(inbox);
             // The broker invents the tag.
-            let options = BasicConsumeOptions::default();
-            let stream = session.ask(channel.basic_consume(name, "".into(), options, FieldTable::default())).await?;
-            Ok(Subscription { stream, lease: Lease::new(session, channel, prefetch, &runtime) })
+            let (tag, options) = ("".into(), BasicConsumeOptions::default());
+            let stream = session.ask(lease.channel.basic_consume(name, tag, options, FieldTable::default())).await?;
+            Ok(Subscription { stream, lease })
         };
         let subscribed = self.plan.runtime.spawn(subscribing).await;
         subscribed.unwrap_or_else(|error| Err(error.into())).map_err(about)
@@ -98,6 +103,8 @@ impl Keeper {
             self.return_unread();
             sleep(AGAIN).await;
         }
+        self.inbox.close();
+        self.return_unread();
         self.inbox.over.cancel();
     }
 
@@ -121,7 +128,6 @@ impl Keeper {
                     },
                 },
             };
-            self.inbox.open(&subscription);
             why = tokio::select! {
                 biased;
                 () = &mut ending => return self.give_back(subscription).await,
@@ -139,14 +145,17 @@ impl Keeper {
         loop {
             tokio::select! {
                 why = subscription.lease.session.ended() => return why.to_owned(),
-                () = self.inbox.ended.notified() => {}
+                end = subscription.stream.next() => return match end {
+                    Some(Err(error)) => Failure::from(error).why().to_owned(),
+                    // A delivery that was not tapped is nobody's: that it ends here returns it.
+                    Some(Ok(_)) | None => "the broker cancelled it, as when its queue is deleted".into(),
+                },
                 () = sleep(LOOK) => {}
             }
-            match self.inbox.look_in(&mut subscription.stream) {
-                Err(why) => return why,
-                Ok(true) => (quiet, suspicious) = (Instant::now(), false),
-                Ok(false) if quiet.elapsed() < QUIET => {}
-                Ok(false) => {
+            match self.inbox.was_lively() {
+                true => (quiet, suspicious) = (Instant::now(), false),
+                false if quiet.elapsed() < QUIET => {}
+                false => {
                     let forgotten = self.wish.is_forgotten(&subscription.lease).await;
                     // Twice in a row: once may be a moment between an acknowledgement and the next delivery.
                     if forgotten && suspicious {
@@ -176,18 +185,12 @@ impl Keeper {
 
     /// Ends the subscription politely. Its channel stays open for what was handed out; if the broker does not answer,
     /// what is on its way goes back when that is settled.
-    async fn give_back(&self, mut subscription: Subscription) {
-        self.inbox.close();
+    async fn give_back(&self, subscription: Subscription) {
         let tag = subscription.stream.tag();
         let lease = subscription.lease.clone();
         let cancelling = lease.channel.basic_cancel(tag, BasicCancelOptions::default());
         let cancelled = matches!(timeout(GOODBYE, lease.session.during(cancelling)).await, Ok(Ok(())));
-        if cancelled {
-            // What was on its way; lapin ends the stream after the broker's answer.
-            while let Ok(Some(Ok(delivery))) = timeout(GOODBYE, subscription.stream.next()).await {
-                self.inbox.put(delivery, lease.clone());
-            }
-        }
+        // What was on its way came before the broker's answer.
         drop(subscription);
         self.return_unread();
         if cancelled {
@@ -200,9 +203,8 @@ impl Keeper {
 
     /// Gives back what the inbox holds; what came by a lost session has gone back already.
     fn return_unread(&self) {
-        self.inbox.close();
         while let Some((delivery, lease)) = self.inbox.take() {
-            lease.put_back(delivery.delivery_tag, Return::Nack);
+            lease.put_back(delivery.tag, Return::Nack);
         }
     }
 }

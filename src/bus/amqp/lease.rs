@@ -4,6 +4,7 @@
 //! What goes back is sent at once: after all that was acknowledged before, since the broker may forget the last of what it
 //! is told when the connection ends, and before any acknowledgement that could cover it.
 
+use super::inbox::Inbox;
 use super::session::Session;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -62,13 +63,27 @@ impl Lease {
         lease
     }
 
+    /// What is delivered on its channel goes there, as long as that and this last.
+    pub fn fill(self: &Arc<Lease>, inbox: Weak<Inbox>) {
+        let lease = Arc::downgrade(self);
+        self.session.taps.open(self.channel.id(), move |arrivals| match (inbox.upgrade(), lease.upgrade()) {
+            (Some(inbox), Some(lease)) => inbox.put(arrivals, &lease),
+            _ => false,
+        });
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A delivery came. They come in the order of their tags.
-    pub fn delivered(&self, tag: u64) {
-        self.book().out.insert(tag);
+    /// Whether lapin and the broker still know the channel and its connection.
+    pub fn usable(&self) -> bool {
+        self.channel.status().connected() && self.session.alive()
+    }
+
+    /// Deliveries came. They come in the order of their tags.
+    pub fn delivered(&self, tags: impl Iterator<Item = u64>) {
+        self.book().out.extend(tags);
     }
 
     /// Whether everything is settled, and the broker told.

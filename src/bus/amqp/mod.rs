@@ -13,11 +13,11 @@
 //!
 //! * `connection`, `publisher`, `consumer`, `receipt`, `requester`: what callers hold.
 //! * Publishing: a `seat` on a `sender` of the `pool`, and there the `lane`, or a channel `alone`.
-//! * Consuming: the `keeper` keeps the subscription, the `inbox` is between it and the consumer, the `lease` is the channel and
-//!   what is out on it; in `waiting` messages wait for their next try.
+//! * Consuming: the `keeper` keeps the subscription, the `tap` takes its deliveries from the stream into the `inbox` of the
+//!   consumer, the `lease` is the channel and what is out on it; in `waiting` messages wait for their next try.
 //! * Asking about queues: `looking`; into them, which AMQP does not know: `browsing`.
-//! * Being connected: `link`, `session`, the `plan` that each session is built from, the `socket`, and what lapin reads from it
-//!   through the `reactor`, not too deep (`depth`); `news` is what the log tells of it.
+//! * Being connected: `link`, `session`, the `plan` that each session is built from, the `socket` and its `wire`, and what lapin
+//!   reads from it through the `reactor`, not too deep (`depth`); `news` is what the log tells of it.
 //! * Words: `url`, `arguments` of declarations, messages as they come and go (`convert`, `copying`, `deaths`), and `failure`,
 //!   which of our errors it is when lapin has one.
 
@@ -48,8 +48,10 @@ mod seat;
 mod sender;
 mod session;
 mod socket;
+mod tap;
 mod url;
 mod waiting;
+mod wire;
 
 pub use connection::Connection;
 pub use consumer::Consumer;

@@ -7,7 +7,6 @@ use super::connection::{Bus, lost};
 use super::copying::{fitting, obstacle};
 use super::lease::{Lease, Return};
 use super::publisher::Publisher;
-use lapin::Acker;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -21,21 +20,19 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A delivery that is to be settled. Dropping it returns the message, with an attempt counted.
 pub struct Receipt {
     tag: u64,
-    /// Knows whether the channel is alive. What it would send overtakes what the lease sends: it sends nothing.
-    acker: Acker,
     lease: Arc<Lease>,
     bus: Arc<Bus>,
     settled: bool,
 }
 
 impl Receipt {
-    pub(super) fn new(tag: u64, acker: Acker, lease: Arc<Lease>, bus: Arc<Bus>) -> Receipt {
-        Receipt { tag, acker, lease, bus, settled: false }
+    pub(super) fn new(tag: u64, lease: Arc<Lease>, bus: Arc<Bus>) -> Receipt {
+        Receipt { tag, lease, bus, settled: false }
     }
 
     /// Whether the broker still waits for what becomes of it.
     pub fn is_live(&self) -> bool {
-        self.acker.usable() && self.lease.session.alive()
+        self.lease.usable()
     }
 
     /// Done with it. The broker is told in a moment, together with others.
@@ -150,6 +147,6 @@ impl Drop for Receipt {
 
 impl std::fmt::Debug for Receipt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Receipt").field("usable", &self.acker.usable()).finish_non_exhaustive()
+        f.debug_struct("Receipt").field("usable", &self.lease.usable()).finish_non_exhaustive()
     }
 }

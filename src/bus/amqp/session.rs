@@ -8,8 +8,8 @@ use super::link::Role;
 use super::plan::{Place, Plan};
 use super::reactor::{Watched, engine};
 use super::socket::{self, Cutter};
+use super::tap::Taps;
 use super::{ANSWER, GOODBYE};
-use async_rs::TokioRuntime;
 use lapin::options::ConfirmSelectOptions;
 use lapin::tcp::AsyncTcpStream;
 use lapin::types::ShortString;
@@ -38,6 +38,8 @@ pub(super) struct Session {
     lane: Mutex<Option<Lane>>,
     leases: Mutex<Vec<Weak<Lease>>>,
     trusted: Arc<Trusted>,
+    /// Where deliveries are taken from the stream.
+    pub taps: Taps,
 }
 
 /// Exchanges that took a message of ours: they are there, and we may use them.
@@ -48,16 +50,17 @@ impl Session {
     pub async fn open(plan: &Plan, place: &Place, role: Role, limit: Duration) -> Result<Session, Trouble> {
         let properties =
             ConnectionProperties::default().with_connection_name(format!("{} {role}", plan.name).as_str().into());
-        let (runtime, tokio) = (engine(plan.runtime.clone()), TokioRuntime::tokio_with_handle(plan.runtime.clone()));
+        let (runtime, tokio) = (engine(plan.runtime.clone()), plan.runtime.clone());
         let cutter = Cutter::default();
-        let (trusted, held) = (place.trusted.clone(), cutter.clone());
+        let taps = Taps::default();
+        let (trusted, held, tapped) = (place.trusted.clone(), cutter.clone(), taps.clone());
         let connect = async move |uri, _| {
             let stream = socket::connect(&uri, &tokio, trusted.as_deref(), limit, &held).await;
-            Ok(AsyncTcpStream::Plain(Watched::new(stream.map_err(lapin::Error::from)?)))
+            Ok(AsyncTcpStream::Plain(Watched::new(stream.map_err(lapin::Error::from)?, held.clone(), tapped.clone())))
         };
         let connecting = lapin::Connection::connector(place.uri.clone(), runtime, connect, properties);
         match timeout(limit, connecting).await {
-            Ok(Ok(connection)) => Ok(Session::new(role, connection, cutter, plan.trusted.clone())),
+            Ok(Ok(connection)) => Ok(Session::new(role, connection, cutter, plan.trusted.clone(), taps)),
             Ok(Err(error)) => {
                 cutter.cut();
                 Err(Trouble::connecting(&error, &place.shown))
@@ -69,7 +72,7 @@ impl Session {
         }
     }
 
-    fn new(role: Role, connection: lapin::Connection, cutter: Cutter, trusted: Arc<Trusted>) -> Session {
+    fn new(role: Role, connection: lapin::Connection, cutter: Cutter, trusted: Arc<Trusted>, taps: Taps) -> Session {
         Session {
             role,
             connection,
@@ -80,6 +83,7 @@ impl Session {
             lane: Mutex::default(),
             leases: Mutex::default(),
             trusted,
+            taps,
         }
     }
 

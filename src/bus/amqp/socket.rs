@@ -7,62 +7,65 @@
 use super::super::{Error, Options};
 use super::reactor::Plain;
 use super::url::mask;
-use async_rs::TokioRuntime;
+use super::wire::Wire;
 use lapin::tcp::{AsyncTcpStream, RustlsConnector, RustlsConnectorConfig};
 use lapin::uri::AMQPUri;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use std::future::pending;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::net::TcpStream as Ear;
-use tokio::time::timeout;
+use tokio::runtime::Handle;
+use tokio::time::{sleep, timeout};
+
+/// In so many parts of its limit a silence is counted.
+const PARTS: u32 = 16;
 
 /// A second handle of a session's socket.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cutter(Arc<Mutex<Option<TcpStream>>>);
+pub(super) struct Cutter {
+    socket: Arc<Mutex<Option<TcpStream>>>,
+    /// How often something came.
+    heard: Arc<AtomicU64>,
+}
 
 impl Cutter {
     /// Ends the connection now. lapin's thread notices and ends too, in whatever state it is.
     pub fn cut(&self) {
-        if let Some(socket) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(socket) = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // It may be closed already, which is what was wanted.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
 
-    /// Returns when nothing at all has come for `limit`. Who slept meanwhile, stopped by a signal for instance, finds what
-    /// came in the socket: that was no silence. On a runtime of one thread, or it might be read between the two looks.
+    /// Something came.
+    pub fn hear(&self) {
+        self.heard.fetch_add(1, Relaxed);
+    }
+
+    /// Returns when nothing at all has come for `limit`. Whoever slept meanwhile, stopped by a signal for instance, was deaf for
+    /// a part of it only, and finds what came in the socket: that was no silence.
     pub async fn silence(&self, limit: Duration) {
-        let Some(ear) = self.look(TcpStream::try_clone).and_then(|socket| Ear::from_std(socket).ok()) else {
-            return pending().await;
-        };
-        loop {
-            match timeout(limit, ear.ready(Interest::READABLE)).await {
-                // The kernel tells every handle of a socket when something comes. To read it, or to notice the end, is up
-                // to lapin: this only forgets that it came.
-                Ok(Ok(heard)) if !heard.is_read_closed() => {
-                    let _ = ear.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-                }
-                Ok(_) => return pending().await,
-                Err(_) if self.look(|socket| socket.peek(&mut [0])).is_some() => {}
-                Err(_) => return,
-            }
+        let (mut heard, mut quiet) = (self.heard.load(Relaxed), 0);
+        while quiet < PARTS {
+            sleep(limit / PARTS).await;
+            let before = std::mem::replace(&mut heard, self.heard.load(Relaxed));
+            let waits = self.look(|socket| socket.peek(&mut [0])).is_some();
+            quiet = if before != heard || waits { 0 } else { quiet + 1 };
         }
     }
 
     /// What the socket, as long as it is held, has to say.
     fn look<T>(&self, ask: impl FnOnce(&TcpStream) -> io::Result<T>) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|socket| ask(socket).ok())
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|socket| ask(socket).ok())
     }
 
     fn hold(&self, stream: &impl AsFd) -> io::Result<()> {
         let socket = TcpStream::from(stream.as_fd().try_clone_to_owned()?);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
         Ok(())
     }
 }
@@ -92,7 +95,7 @@ fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 /// A stream on which AMQP can be spoken, within `limit`.
 pub(super) async fn connect(
     uri: &AMQPUri,
-    runtime: &TokioRuntime,
+    runtime: &Handle,
     trusted: Option<&RustlsConnector>,
     limit: Duration,
     cutter: &Cutter,
@@ -112,17 +115,15 @@ pub(super) async fn connect(
     }
 }
 
-async fn reach(uri: &AMQPUri, runtime: &TokioRuntime, cutter: &Cutter) -> io::Result<Plain> {
+async fn reach(uri: &AMQPUri, runtime: &Handle, cutter: &Cutter) -> io::Result<Plain> {
     let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
     let unknown = |error| io::Error::other(format!("cannot resolve the host {host}: {error}"));
     let mut last = io::Error::other(format!("the host {host} has no address"));
     for address in tokio::net::lookup_host((host, port)).await.map_err(unknown)? {
-        match AsyncTcpStream::connect(runtime, address).await {
-            Ok(stream) => {
-                if let AsyncTcpStream::Plain(socket) = &stream {
-                    cutter.hold(socket.get_ref())?;
-                }
-                return Ok(stream);
+        match Wire::connect(address, runtime.clone()).await {
+            Ok(wire) => {
+                cutter.hold(&wire)?;
+                return Ok(AsyncTcpStream::Plain(wire));
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 last = io::Error::new(error.kind(), format!("connection refused by {address}"));
@@ -191,7 +192,9 @@ mod tests {
             peer.write_all(b"here").unwrap();
             assert!(poll!(&mut silence).is_pending());
             yield_now().await;
-            while ours.read(&mut [0; 64]).is_ok() {}
+            while ours.read(&mut [0; 64]).is_ok() {
+                cutter.hear();
+            }
         }
         timeout(LONG, silence).await.expect("now it is silent");
     }
