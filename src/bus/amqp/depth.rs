@@ -186,15 +186,15 @@ impl Depth {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    pub fn frame(kind: u8, channel: u8, payload: &[u8]) -> Vec<u8> {
         let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        [&[kind, 0, 1], size.as_slice(), payload, &[0xce]].concat()
+        [&[kind, 0, channel], size.as_slice(), payload, &[0xce]].concat()
     }
 
-    fn long(bytes: &[u8]) -> Vec<u8> {
+    pub fn long(bytes: &[u8]) -> Vec<u8> {
         [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
     }
 
@@ -215,7 +215,7 @@ mod tests {
         });
         payload.extend(long(&table.collect::<Vec<u8>>()));
         payload.extend(b"\x02");
-        frame(2, &payload)
+        frame(2, 1, &payload)
     }
 
     /// What becomes of these bytes, in pieces of `size`.
@@ -231,7 +231,7 @@ mod tests {
         for (flags, table) in [(0x2000, true), (0x6000, false), (0xa000, true), (0xf000, false)] {
             let stream = |depth| {
                 let headers = [("filler", filler.clone()), ("deep", nested(depth, table)), ("after", filler.clone())];
-                let frames = [frame(1, &[2; 30]), header(flags, &headers), frame(3, &nested(40, false))];
+                let frames = [frame(1, 1, &[2; 30]), header(flags, &headers), frame(3, 1, &nested(40, false))];
                 [frames.concat(), header(flags, &headers)].concat()
             };
             // The table of all headers is one of them.
@@ -262,7 +262,7 @@ mod tests {
             }
         }
         for short in 0..14 {
-            let passed = passed(&[frame(2, &vec![0xff; short]), deep.clone()].concat(), 3);
+            let passed = passed(&[frame(2, 1, &vec![0xff; short]), deep.clone()].concat(), 3);
             assert_eq!(passed[short + 8..], expected);
         }
     }

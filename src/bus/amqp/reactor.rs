@@ -166,7 +166,14 @@ mod tests {
     use super::*;
     use futures_util::poll;
     use std::future::poll_fn;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
+
+    /// A stream, and the peer's end.
+    async fn watched(taps: Taps) -> (Watched, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let wire = Wire::connect(listener.local_addr().unwrap(), Handle::current()).await.unwrap();
+        (Watched::new(AsyncTcpStream::Plain(wire), Cutter::default(), taps), listener.accept().unwrap().0)
+    }
 
     async fn read(stream: &mut Watched, most: usize) -> Vec<u8> {
         let mut buffer = vec![0; most];
@@ -176,12 +183,9 @@ mod tests {
 
     #[tokio::test]
     async fn lapin_hears_a_heartbeat_when_everything_is_tapped() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let wire = Wire::connect(listener.local_addr().unwrap(), Handle::current()).await.unwrap();
-        let mut peer = listener.accept().unwrap().0;
         let taps = Taps::default();
         taps.open(1, |arrivals| arrivals.drain(..).count() > 0);
-        let mut stream = Watched::new(AsyncTcpStream::Plain(wire), Cutter::default(), taps);
+        let (mut stream, mut peer) = watched(taps).await;
         stream.told -= SILENCE;
         peer.write_all(&delivery(1, 1, &[b"one"])).unwrap();
         // Whatever room lapin has for it.
@@ -196,10 +200,7 @@ mod tests {
 
     #[tokio::test]
     async fn lapin_has_its_turn_before_more_is_read() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let wire = Wire::connect(listener.local_addr().unwrap(), Handle::current()).await.unwrap();
-        let mut peer = listener.accept().unwrap().0;
-        let mut stream = Watched::new(AsyncTcpStream::Plain(wire), Cutter::default(), Taps::default());
+        let (mut stream, mut peer) = watched(Taps::default()).await;
         for _ in 0..3 {
             peer.write_all(&HEARTBEAT).unwrap();
             assert_eq!(read(&mut stream, 100).await, HEARTBEAT);

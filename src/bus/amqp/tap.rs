@@ -248,13 +248,9 @@ fn short(bytes: &[u8]) -> Option<(String, &[u8])> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::depth::tests::{frame, long};
     use super::*;
     use lapin::types::FieldTable;
-
-    fn frame(kind: u8, channel: u8, payload: &[u8]) -> Vec<u8> {
-        let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        [&[kind, 0, channel], size.as_slice(), payload, &[0xce]].concat()
-    }
 
     /// `basic.deliver` from exchange `x` with key `key`.
     fn method(channel: u8, tag: u64) -> Vec<u8> {
@@ -358,7 +354,6 @@ pub(super) mod tests {
 
     #[test]
     fn properties_are_read_and_headers_that_are_too_deep_are_bytes() {
-        let long = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
         let deep = (0..5000).fold(b"V".to_vec(), |inner, _| [b"A".as_slice(), &long(&inner)].concat());
         let table = long(&[b"\x04deep".as_slice(), &deep].concat());
         let head = [&[0, 60, 0, 0], 0u64.to_be_bytes().as_slice(), &[0xb0, 0], b"\x04text", &table, b"\x02"].concat();
